@@ -29,6 +29,8 @@ export interface ServerSpec {
   /** True when the server answers real requests. */
   isReady: () => Promise<boolean>;
   readyWithinMs: number;
+  /** Hears the process id at once, before the server answers: whoever must end it after a crash needs it from then on. */
+  onSpawn?: ((pid: number) => void) | undefined;
 }
 
 const POLL_MS = 25;
@@ -45,6 +47,7 @@ export async function startServer(spec: ServerSpec): Promise<RunningServer> {
   const log = openSync(spec.logFile, 'a', 0o600);
   const child = spawn(spec.command, spec.args, { cwd: spec.dataDir, stdio: ['ignore', log, log], detached: true });
   closeSync(log);
+  if (child.pid !== undefined) spec.onSpawn?.(child.pid);
 
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());

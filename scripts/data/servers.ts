@@ -35,6 +35,8 @@ export interface RedisOptions {
   appendfsync?: 'always' | 'everysec' | 'no';
   /** More lines of redis.conf. */
   config?: Readonly<Record<string, string>>;
+  /** Hears the process id as soon as there is one. */
+  onSpawn?: (pid: number) => void;
 }
 
 export interface MariadbOptions {
@@ -49,6 +51,8 @@ export interface MariadbOptions {
   maxConnections?: number;
   /** More command-line flags, such as `--log-bin`. */
   flags?: readonly string[];
+  /** Hears the process id as soon as there is one. */
+  onSpawn?: (pid: number) => void;
 }
 
 /** A server of one test file. Its address stays the same through `kill` and `restart`. */
@@ -128,6 +132,7 @@ export async function startRedis(options: RedisOptions): Promise<RunningServer> 
     logFile: join(dataDir, 'server.log'),
     isReady: () => redisAnswers(url),
     readyWithinMs: 60_000,
+    onSpawn: options.onSpawn,
   });
 }
 
@@ -183,6 +188,7 @@ export async function startMariadb(options: MariadbOptions): Promise<RunningServ
     logFile: join(dataDir, 'server.log'),
     isReady: () => mysqlAnswers(url),
     readyWithinMs: 60_000,
+    onSpawn: options.onSpawn,
   });
 }
 
