@@ -277,6 +277,7 @@ async function insertAttempt(paymentId: Buffer, changes: Record<string, unknown>
     payment_id: paymentId,
     request_hash: randomBytes(32),
     payment_method: 'pm_ok',
+    hold_expires_at: new Date(),
     status: 'pending',
     ...changes,
   });

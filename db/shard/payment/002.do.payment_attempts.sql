@@ -6,6 +6,7 @@ CREATE TABLE IF NOT EXISTS payment_attempts (
   idempotency_key VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'compared byte by byte',
   request_hash    BINARY(32)        NOT NULL COMMENT 'SHA-256 of the request: the same key with another body is refused',
   payment_method  VARCHAR(64)       NOT NULL,
+  hold_expires_at DATETIME(3)       NOT NULL COMMENT 'until then a charge that the provider does not know is sent again; afterwards it is voided',
   status          ENUM('pending', 'failed', 'captured', 'voided') NOT NULL,
   charge_id       VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   failure_code    VARCHAR(64)       NULL,

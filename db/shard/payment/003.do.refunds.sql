@@ -2,7 +2,7 @@
 CREATE TABLE IF NOT EXISTS refunds (
   concert_id         INT UNSIGNED      NOT NULL,
   payment_id         BINARY(16)        NOT NULL,
-  n                  SMALLINT UNSIGNED NOT NULL,
+  n                  SMALLINT UNSIGNED NOT NULL COMMENT 'the attempt whose charge goes back: so no charge is ever refunded twice',
   charge_id          VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   amount_minor       BIGINT UNSIGNED   NOT NULL,
   status             ENUM('pending', 'done') NOT NULL,

@@ -8,5 +8,6 @@ CREATE TABLE IF NOT EXISTS webhook_events (
   payload      TEXT         NOT NULL,
   received_at  DATETIME(3)  NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
   processed_at DATETIME(3)  NULL,
-  PRIMARY KEY (concert_id, provider, event_id)
+  PRIMARY KEY (concert_id, provider, event_id),
+  KEY webhook_events_to_process (processed_at, received_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;

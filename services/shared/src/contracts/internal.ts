@@ -83,5 +83,13 @@ export const settleReply = z.strictObject({
 export type SettleReply = z.infer<typeof settleReply>;
 
 export const cancelBody = settleBody;
-export const cancelReply = z.strictObject({ outcome: z.literal('cancelled') });
+export const cancelReply = z.strictObject({
+  outcome: z.literal('cancelled'),
+  /**
+   * True when MySQL has the booking as finally lost. The refund waits for it: a loss of Redis must not bring back a sold
+   * booking whose money is on its way home.
+   */
+  durable: z.boolean(),
+});
+export type CancelReply = z.infer<typeof cancelReply>;
 export const bookingIdParams = z.strictObject({ holdId: scopedIdSchema });
