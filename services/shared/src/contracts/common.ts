@@ -12,7 +12,7 @@ export const concertIdParam = z
 export const scopedIdSchema = z.string().refine(isConcertScopedId, 'a UUIDv8 of this system').meta({ format: 'uuid' });
 export const userIdSchema = z.string().refine(isUuid, 'a UUID').meta({ format: 'uuid' });
 export const timeSchema = z.iso.datetime().meta({ format: 'date-time' });
-export const moneyMinorSchema = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+export const moneyMinorSchema = z.number().int().min(0).max(1e15);
 export const currencySchema = z.string().regex(/^[A-Z]{3}$/, 'an ISO 4217 code');
 export const seatLabelSchema = z.string().min(1).max(32);
 /** Visible ASCII, so that it survives every hop unchanged. */

@@ -106,6 +106,10 @@ export function verifyServiceToken(secret: string, token: string): string | null
   }
 }
 
+/** The token of an `Authorization` header; empty when there is none. The scheme's case does not matter (RFC 9110, 11.1). */
+export const bearerToken = (authorization: string): string =>
+  /^bearer /i.test(authorization) ? authorization.slice(7).trim() : '';
+
 function readPublicKeys(file: string): Map<string, KeyObject> {
   const { keys } = jwksReply.parse(JSON.parse(readFileSync(file, 'utf8')));
   return new Map(keys.map((key) => [key.kid, createPublicKey({ key, format: 'jwk' })]));

@@ -14,6 +14,7 @@ interface ProblemOptions {
 export function problem(code: ErrorCode, options: ProblemOptions = {}): Reply {
   const entry: ErrorEntry = errors[code];
   const headers: Record<string, string> = { 'content-type': 'application/problem+json', ...options.headers };
+  if (entry.status === 401) headers['www-authenticate'] = 'Bearer';
   if (entry.status === 503 || entry.status === 429) headers['retry-after'] ??= '1';
   return {
     status: entry.status,

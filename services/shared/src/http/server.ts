@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { UnavailableError } from '../result.ts';
-import { type Identity, type TokenVerifier, verifyServiceToken } from './auth.ts';
+import { bearerToken, type Identity, type TokenVerifier, verifyServiceToken } from './auth.ts';
 import type { Metrics } from './metrics.ts';
 import { problem } from './problem.ts';
 import type { Reply, Request, Route } from './route.ts';
@@ -27,7 +27,8 @@ interface Incoming {
   authorization: string;
   contentType: string;
   contentLength: number;
-  params: Record<string, string>;
+  /** Null when the path's escapes are no text. */
+  params: Record<string, string> | null;
   query: string;
   headers: Record<string, string>;
   startedAt: bigint;
@@ -97,12 +98,12 @@ export class HttpServer {
     const requestId = this.#requestId(req);
     if (route === undefined) {
       res.onAborted(() => {});
-      const allow = [...methods.keys()].map((name) => name.toUpperCase()).join(', ');
+      const allow = [...methods.keys()].map((name) => (name === 'get' ? 'GET, HEAD' : name.toUpperCase())).join(', ');
       this.#send(
         res,
         requestId,
         problem('method_not_allowed', { detail: `${path} takes ${allow}.`, headers: { allow } }),
-        false,
+        method === 'head',
       );
       return;
     }
@@ -136,7 +137,7 @@ export class HttpServer {
     }
     const bytesMax = route.bodyBytesMax ?? limits.bodyBytesMax;
     if (incoming.contentLength > bytesMax) return this.#finish(res, incoming, tooLarge(bytesMax));
-    if (route.bodyMode !== 'raw' && !incoming.contentType.toLowerCase().startsWith('application/json')) {
+    if (route.bodyMode !== 'raw' && !jsonContentType.test(incoming.contentType)) {
       return this.#finish(res, incoming, problem('unsupported_media_type'));
     }
     readBody(res, bytesMax, (body) => {
@@ -147,7 +148,7 @@ export class HttpServer {
 
   #authenticate(route: Route, authorization: string): { identity: Identity | null } | { failure: ErrorCode } {
     if (route.auth === 'none') return { identity: null };
-    const token = authorization.startsWith('Bearer ') ? authorization.slice(7) : '';
+    const token = bearerToken(authorization);
     if (route.auth === 'service') {
       return verifyServiceToken(this.#options.serviceTokenSecret, token) === null
         ? { failure: 'unauthenticated' }
@@ -238,6 +239,8 @@ export class HttpServer {
   }
 }
 
+const jsonContentType = /^application\/json[ \t]*(;|$)/i;
+
 const tooLarge = (bytesMax: number): Reply =>
   problem('payload_too_large', { detail: `Send at most ${bytesMax} bytes.` });
 
@@ -253,15 +256,29 @@ function byPath(routes: readonly Route[]): Map<string, Map<string, Route>> {
 
 const paramNames = new WeakMap<Route, string[]>();
 
-function readParams(route: Route, req: HttpRequest): Record<string, string> {
+function readParams(route: Route, req: HttpRequest): Record<string, string> | null {
   let names = paramNames.get(route);
   if (names === undefined) {
     names = [...route.path.matchAll(/:(\w+)/g)].map((match) => match[1] ?? '');
     paramNames.set(route, names);
   }
   const params: Record<string, string> = {};
-  for (let index = 0; index < names.length; index += 1) params[names[index] ?? ''] = req.getParameter(index) ?? '';
+  for (let index = 0; index < names.length; index += 1) {
+    const text = unescaped(req.getParameter(index) ?? '');
+    if (text === null) return null;
+    params[names[index] ?? ''] = text;
+  }
   return params;
+}
+
+/** A part of a path, as the client meant it; uWebSockets.js hands it over as it was sent. */
+function unescaped(text: string): string | null {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
 }
 
 function readHeaders(route: Route, req: HttpRequest): Record<string, string> {
@@ -295,6 +312,9 @@ function readBody(res: HttpResponse, bytesMax: number, done: (body: Buffer | nul
   });
 }
 
+/** Refuses bytes that are no UTF-8, where Buffer would put a replacement character. */
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
+
 function parseRequest(
   incoming: Incoming,
   identity: Identity | null,
@@ -311,6 +331,7 @@ function parseRequest(
     rawBody,
   };
   if (route.params) {
+    if (incoming.params === null) return { problem: problem('invalid_id') };
     const parsed = route.params.safeParse(incoming.params);
     if (!parsed.success) return { problem: problem('invalid_id', { errors: issuesOf(parsed.error, 'path') }) };
     request.params = parsed.data;
@@ -328,7 +349,7 @@ function parseRequest(
   if (route.body && route.bodyMode !== 'raw') {
     let value: unknown;
     try {
-      value = JSON.parse(rawBody.toString('utf8'));
+      value = JSON.parse(strictUtf8.decode(rawBody));
     } catch {
       return { problem: problem('malformed_json') };
     }
