@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS webhook_events (
   event_id     VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   type         VARCHAR(64)  NOT NULL,
   payment_id   BINARY(16)   NULL,
+  attempt      SMALLINT UNSIGNED NULL COMMENT 'whose charge it is about',
   payload      TEXT         NOT NULL,
   received_at  DATETIME(3)  NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
   processed_at DATETIME(3)  NULL,
