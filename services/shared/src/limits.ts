@@ -62,6 +62,9 @@ export const limits = {
   eventsLimitMax: 1_000,
   passwordBytesMax: 72,
   passwordBytesMin: 10,
+  /** Password hashes made or compared at once, waiting ones included: each takes about 50 ms of a core. */
+  passwordJobsMax: 64,
+  accessTokenTtlSeconds: 15 * 60,
 } as const;
 
 assert(limits.holdTtlMsMin <= limits.holdTtlMsDefault && limits.holdTtlMsDefault <= limits.holdTtlMsMax);

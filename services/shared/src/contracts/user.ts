@@ -40,4 +40,7 @@ export const jwksReply = z.strictObject({
     }),
   ),
 });
+/** Makes an account with a role, or gives the role to the account that the email already has. */
 export const internalUserBody = registerBody.extend({ role: roleSchema });
+export const internalUserReply = userReply.extend({ role: roleSchema });
+export const userIdParams = z.strictObject({ userId: userIdSchema });

@@ -152,6 +152,14 @@ export function sqlErrorCode(error: unknown): string {
 }
 const isConnectionFault = (error: unknown): boolean => connectionFaults.has(sqlErrorCode(error));
 export const isDuplicate = (error: unknown): boolean => sqlErrorCode(error) === 'ER_DUP_ENTRY';
+/**
+ * The name of the unique key that a duplicate clashed with; null when the error is no duplicate. The name stands only in the
+ * message, at its end: MySQL writes `'table.key'`, MariaDB `'key'`.
+ */
+export function duplicateKeyName(error: unknown): string | null {
+  if (!isDuplicate(error) || !(error instanceof Error)) return null;
+  return / for key '(?:[^'.]+\.)?([^'.]+)'$/.exec(error.message)?.[1] ?? null;
+}
 /** The same work may succeed when it is done again. */
 export const isTransient = (error: unknown): boolean =>
   error instanceof UnavailableError || isConnectionFault(error) || conflictFaults.has(sqlErrorCode(error));
