@@ -26,7 +26,7 @@ export interface ServerSpec {
   dataDir: string;
   /** Receives what the server prints. */
   logFile: string;
-  /** True when the server answers real requests. */
+  /** True when the server answers real requests; says false in bounded time when nobody does. */
   isReady: () => Promise<boolean>;
   readyWithinMs: number;
   /** Hears the process id at once, before the server answers: whoever must end it after a crash needs it from then on. */
@@ -53,7 +53,7 @@ export async function startServer(spec: ServerSpec): Promise<RunningServer> {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  const failure = await waitUntilReady(spec, child);
+  const failure = await waitUntilReady(spec, child, exited);
   if (failure !== undefined) {
     await end(child, exited, 'SIGKILL');
     throw new Error(`${spec.name} on port ${spec.port} ${failure}. The end of ${spec.logFile}:\n${tail(spec.logFile)}`);
@@ -73,7 +73,11 @@ export async function startServer(spec: ServerSpec): Promise<RunningServer> {
 }
 
 /** Undefined when the server answers, else what went wrong. */
-async function waitUntilReady(spec: ServerSpec, child: ChildProcess): Promise<string | undefined> {
+async function waitUntilReady(
+  spec: ServerSpec,
+  child: ChildProcess,
+  exited: Promise<void>,
+): Promise<string | undefined> {
   let spawnError: Error | undefined;
   child.once('error', (error) => {
     spawnError = error;
@@ -83,7 +87,8 @@ async function waitUntilReady(spec: ServerSpec, child: ChildProcess): Promise<st
     if (spawnError) return `could not be started (${spawnError.message})`;
     // Look at the process first: an answer from the port could come from somebody else's server.
     if (hasEnded(child)) return `ended at once (${child.signalCode ?? `exit code ${child.exitCode}`})`;
-    if ((await spec.isReady()) && !hasEnded(child)) return undefined;
+    const answer = await Promise.race([spec.isReady(), exited.then(() => false)]);
+    if (answer && !hasEnded(child)) return undefined;
     await sleep(POLL_MS);
   }
   return `did not answer within ${spec.readyWithinMs / 1000} s`;

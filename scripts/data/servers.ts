@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, 
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import mysql from 'mysql2/promise';
@@ -11,6 +12,7 @@ import { type MigratedUrls, migrate } from './migrate.ts';
 import { type RunningServer, startServer } from './server-process.ts';
 
 const HOST = '127.0.0.1';
+const PROBE_MS = 1_000;
 const run = promisify(execFile);
 
 /** Where packages put servers that are not on a user's PATH. */
@@ -307,11 +309,12 @@ function rootAccountSql(password: string): string {
 }
 
 async function redisAnswers(url: string): Promise<boolean> {
-  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 1_000 });
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
   redis.on('error', () => undefined);
   try {
-    await redis.connect();
-    return (await redis.ping()) === 'PONG';
+    // ioredis has no limit for its handshake, and whoever else listens on the port may never answer it.
+    const answer = await Promise.race([redis.connect().then(() => redis.ping()), sleep(PROBE_MS)]);
+    return answer === 'PONG';
   } catch {
     return false;
   } finally {
@@ -321,7 +324,7 @@ async function redisAnswers(url: string): Promise<boolean> {
 
 async function mysqlAnswers(url: string): Promise<boolean> {
   try {
-    const connection = await mysql.createConnection({ uri: url, connectTimeout: 1_000 });
+    const connection = await mysql.createConnection({ uri: url, connectTimeout: PROBE_MS });
     await connection.ping();
     await connection.end();
     return true;
