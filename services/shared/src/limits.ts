@@ -49,6 +49,18 @@ export const limits = {
   paymentAttemptsMax: 5,
   providerTimeoutMsMax: 20_000,
   refundsPerPaymentMax: 10,
+  /** How old, or how far ahead, a webhook's signed time may be. */
+  webhookToleranceMs: 5 * 60_000,
+  webhookBodyBytesMax: 32 * 1024,
+  /** Payments that one worker drives at once; nearly all of that time is waiting for others. */
+  paymentDrivesMax: 64,
+  /** Steps of one drive: far more than any payment needs, so that a fault of ours cannot spin. */
+  paymentStepsMax: 40,
+  /** An unfinished payment that nothing moved for this long is driven again. */
+  reconcileAfterMs: 5_000,
+  reconcileTickMs: 2_000,
+  /** Rows that one tick takes from a shard. */
+  reconcileBatchMax: 200,
 
   deltaTickMs: 50,
   bodyBytesMax: 64 * 1024,
@@ -73,6 +85,8 @@ assert(limits.seatsPerUserMaxDefault <= limits.seatsPerUserMaxMax);
 assert(limits.batchHoldsMax < limits.batchWaitingMax);
 assert(limits.redisCommandTimeoutMs < limits.holdDeadlineMs, 'a hold must survive one lost command');
 assert(limits.providerTimeoutMsMax * 2 < limits.paymentGraceMs, 'a call and its repeat must fit in the extended hold');
+assert(limits.paymentAttemptsMax <= limits.refundsPerPaymentMax, 'a stray charge of any attempt can go back');
+assert(limits.webhookBodyBytesMax < 65_535, 'an event fits its TEXT column');
 assert(limits.resendWindowMs > limits.holdDeadlineMs * 2, 'a repeated id must still be known');
 assert(limits.idempotencyWindowMs > limits.holdTtlMsMax);
 assert(limits.persistEntriesMax <= limits.logKeepEntries);
