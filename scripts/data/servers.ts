@@ -1,7 +1,7 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -243,20 +243,7 @@ function asTestServer(
 ): TestServer {
   let server = first;
   const { url, port, dataDir } = first;
-  // The server runs in its own process group, so a test run that ends without `stop` has to end it here.
-  const killNow = () => {
-    if (isRunning) process.kill(server.pid, 'SIGKILL');
-  };
-  let isRunning = true;
-  const watch = () => {
-    isRunning = true;
-    const watched = server;
-    void watched.exited.then(() => {
-      if (watched === server) isRunning = false;
-    });
-  };
-  watch();
-  process.once('exit', killNow);
+  endWithThisProcess(server);
 
   return {
     url,
@@ -266,14 +253,31 @@ function asTestServer(
     restart: async () => {
       await server.stop();
       server = await start(dataDir, port);
-      watch();
+      endWithThisProcess(server);
     },
     stop: async () => {
       await server.stop();
-      process.off('exit', killNow);
       remove();
     },
   };
+}
+
+/**
+ * Ends the server and removes its data when this process ends without stopping it, even by SIGKILL: a guard waits for
+ * the end of a pipe that only this process holds open.
+ */
+function endWithThisProcess({ pid, dataDir, exited }: RunningServer): void {
+  const script = 'cat >/dev/null; kill -9 "$1"; rm -rf "$2"';
+  const guard = spawn('sh', ['-c', script, 'guard', String(pid), dataDir], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  guard.unref();
+  if (guard.stdin instanceof Socket) guard.stdin.unref();
+  void exited.then(() => {
+    guard.kill('SIGKILL');
+    guard.stdin?.destroy();
+  });
 }
 
 function newPassword(): string {
