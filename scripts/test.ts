@@ -1,5 +1,5 @@
 import { relative } from 'node:path';
-import { startVitest, type TestCase, type TestModule } from 'vitest/node';
+import { startVitest } from 'vitest/node';
 import { isMain, runCommand } from './cli.ts';
 import { projectRoot } from './stack/files.ts';
 
@@ -23,9 +23,21 @@ export interface Tally {
   skipped: readonly Skipped[];
 }
 
+/** As much of vitest's report as is counted here. */
+interface Test {
+  fullName: string;
+  module: { moduleId: string };
+  options: { mode: string };
+  result(): { state: 'passed' | 'failed' | 'skipped' | 'pending'; note?: string | undefined };
+}
+interface Module {
+  errors(): readonly unknown[];
+  children: { allTests(): Iterable<Test>; allSuites(): Iterable<{ errors(): readonly unknown[] }> };
+}
+
 /** The tests of a run, and what kept others from running: a file that cannot be loaded, an error outside any test. */
 export interface FinishedRun {
-  modules: readonly Pick<TestModule, 'children' | 'errors' | 'moduleId'>[];
+  modules: readonly Module[];
   unhandledErrors: number;
 }
 
@@ -47,7 +59,7 @@ export function summaryLine({ passed, failed, skipped }: Tally): string {
   return `${passed} passed, ${failed} failed, ${skipped.length} skipped`;
 }
 
-function skippedOf(test: TestCase): Skipped {
+function skippedOf(test: Test): Skipped {
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;
   const reason =

@@ -46,7 +46,7 @@ export function ensureDatabases({ acceptUrls, env = process.env, find = findProg
 }
 
 /** @returns the path of a program, or undefined. */
-export function findProgram(name) {
+function findProgram(name) {
   const folders = [...(process.env.PATH ?? '').split(delimiter), ...extraFolders].filter(Boolean);
   return folders.map((folder) => join(folder, name)).find(isExecutable);
 }

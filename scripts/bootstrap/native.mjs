@@ -9,10 +9,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Stop } from './stop.mjs';
 
-export const oldestNode = [20, 19, 0];
+const oldestNode = [20, 19, 0];
 
 /** In the order in which services/shared/src/http tries them; `glibc` is the oldest Linux C library each runs on. */
-export const nativeServers = [
+const nativeServers = [
   {
     package: '@trufflesuite/uws-js-unofficial',
     file: ({ platform, arch, abi }) => `binaries/uws_${platform}_${arch}_${abi}.node`,
@@ -28,7 +28,7 @@ export const nativeServers = [
 ];
 
 /** What this machine is, as the binaries' names and limits need it. `libc` is undefined outside Linux with glibc. */
-export function thisMachine() {
+function thisMachine() {
   return {
     platform: process.platform,
     arch: process.arch,
@@ -48,7 +48,10 @@ export function checkNode(version = process.versions.node) {
 }
 
 /**
- * @param root the project's folder
+ * @typedef {{ platform: string, arch: string, abi: string, node: string, libc: string | undefined }} Machine
+ *
+ * @param {string} root the project's folder
+ * @param {Machine} machine
  * @throws Stop when no installed package has a binary that can load here.
  */
 export function checkNativeServer(root, machine = thisMachine(), exists = existsSync) {

@@ -72,7 +72,7 @@ function isLoud(line: string): boolean {
 }
 
 /** A JSON log line as a person reads it: message, and the error's when there is one. */
-export function readable(line: string): string {
+function readable(line: string): string {
   if (!line.startsWith('{')) return line;
   try {
     const entry: unknown = JSON.parse(line);

@@ -98,19 +98,23 @@ function nameTheClient(request: IncomingMessage): void {
  * A body that comes in chunks has no length to judge it by: it is read here, up to the limit, and passed on with one.
  * @returns undefined when the request says its length (or has no body): that one is streamed.
  */
-async function readUnsizedBody(request: IncomingMessage): Promise<Buffer | 'too_large' | undefined> {
-  if (request.headers['transfer-encoding'] === undefined) return undefined;
+function readUnsizedBody(request: IncomingMessage): Promise<Buffer | 'too_large' | undefined> {
+  if (request.headers['transfer-encoding'] === undefined) return Promise.resolve(undefined);
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request) {
-    if (!Buffer.isBuffer(chunk)) continue;
-    bytes += chunk.length;
-    if (bytes > limits.bodyBytesMax) return 'too_large';
-    chunks.push(chunk);
-  }
-  delete request.headers['transfer-encoding'];
-  request.headers['content-length'] = String(bytes);
-  return Buffer.concat(chunks);
+  return new Promise((resolve, reject) => {
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= limits.bodyBytesMax) chunks.push(chunk);
+      else resolve('too_large');
+    });
+    request.once('end', () => {
+      delete request.headers['transfer-encoding'];
+      request.headers['content-length'] = String(bytes);
+      resolve(Buffer.concat(chunks));
+    });
+    request.once('error', reject);
+  });
 }
 
 function serveWeb(request: IncomingMessage, response: ServerResponse, options: OriginOptions): void {
@@ -170,7 +174,8 @@ function answerUnavailable(response: ServerResponse): void {
 function answerTooLarge(request: IncomingMessage, response: ServerResponse): void {
   answerProblem(response, 'payload_too_large');
   request.resume();
-  setTimeout(() => request.destroy(), patienceMs).unref();
+  const impatience = setTimeout(() => request.destroy(), patienceMs);
+  request.once('close', () => clearTimeout(impatience));
 }
 
 function answerProblem(response: ServerResponse, code: ErrorCode): void {

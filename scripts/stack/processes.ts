@@ -1,11 +1,15 @@
 import { join } from 'node:path';
 import type { MigratedUrls } from '../data/migrate.ts';
 import { projectRoot } from './files.ts';
+import type { StackRecord } from './lock.ts';
 import type { WantedPort } from './ports.ts';
 import type { Secrets } from './secrets.ts';
 import { portOf, type Settings } from './settings.ts';
 
 const loopback = '127.0.0.1';
+
+/** Where each part answers, seen from this machine. */
+export type Addresses = NonNullable<StackRecord['addresses']>;
 
 /** What a process needs to know about the others. */
 export interface ProcessContext {
@@ -106,8 +110,7 @@ export function wantedPorts(settings: Settings): WantedPort[] {
   return [...wanted.values()];
 }
 
-/** Where each service is found, seen from this machine. */
-export function addressesOf(settings: Settings) {
+export function addressesOf(settings: Settings): Addresses {
   const at = (variable: string) => `http://${loopback}:${portOf(settings, variable)}`;
   const services = processTable(settings).filter(({ name }) => name !== 'origin');
   return {

@@ -8,7 +8,7 @@ import { projectRoot } from './files.ts';
 import { closestTo } from './spelling.ts';
 
 /** At most this many booking processes, as each needs an ops port with a name of its own. */
-export const bookingProcessesMax = 8;
+const bookingProcessesMax = 8;
 
 const bookingOpsPorts = Object.fromEntries(
   Array.from({ length: bookingProcessesMax }, (_, index) => [
@@ -37,37 +37,22 @@ export const defaultPorts: Readonly<Record<string, number>> = {
 };
 
 /** What the stack itself reads. A number of a port that is wrong is said like everything else. */
-const stackSchema = z
-  .object({
-    NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
-    LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
-    FRONTROW_DATA_DIR: z.string().default('.data'),
-    ORIGIN_HOST: z.string().default('127.0.0.1'),
-    BOOKING_PROCESSES: z.coerce.number().int().min(1).max(bookingProcessesMax).default(2),
-    MYSQL_SHARDS: z.coerce.number().int().min(1).max(64).default(2),
-    REDIS_URL: envTypes.url('redis', 'rediss').optional(),
-    QUEUE_REDIS_URL: envTypes.url('redis', 'rediss').optional(),
-    MYSQL_GLOBAL_URL: envTypes.url('mysql').optional(),
-    MYSQL_SHARD_URLS: envTypes.mysqlUrls.optional(),
-    ...mapValues(defaultPorts, (port) => envTypes.port.default(port)),
-  })
-  .superRefine((env, context) => {
-    if ((env.MYSQL_GLOBAL_URL === undefined) !== (env.MYSQL_SHARD_URLS === undefined)) {
-      const absent = env.MYSQL_GLOBAL_URL === undefined ? 'MYSQL_GLOBAL_URL' : 'MYSQL_SHARD_URLS';
-      context.addIssue({
-        code: 'custom',
-        path: [absent],
-        message: 'MYSQL_GLOBAL_URL and MYSQL_SHARD_URLS go together',
-      });
-    }
-    if (env.REDIS_URL === undefined && env.QUEUE_REDIS_URL !== undefined) {
-      const message = 'needed with QUEUE_REDIS_URL: the private Redis serves both or none';
-      context.addIssue({ code: 'custom', path: ['REDIS_URL'], message });
-    }
-  });
+const stackSchema = z.object({
+  NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+  FRONTROW_DATA_DIR: z.string().default('.data'),
+  ORIGIN_HOST: z.string().default('127.0.0.1'),
+  BOOKING_PROCESSES: z.coerce.number().int().min(1).max(bookingProcessesMax).default(2),
+  MYSQL_SHARDS: z.coerce.number().int().min(1).max(64).default(2),
+  REDIS_URL: envTypes.url('redis', 'rediss').optional(),
+  QUEUE_REDIS_URL: envTypes.url('redis', 'rediss').optional(),
+  MYSQL_GLOBAL_URL: envTypes.url('mysql').optional(),
+  MYSQL_SHARD_URLS: envTypes.mysqlUrls.optional(),
+  ...mapValues(defaultPorts, (port) => envTypes.port.default(port)),
+});
 
 /** Settings of the services that a person may give; the stack hands them on as they are and the services check them. */
-export const serviceSettings = ['LOG_LEVEL', 'BCRYPT_COST', 'PROVIDER_TIMEOUT_MS', 'BUCKET_SHARDS'] as const;
+const serviceSettings = ['LOG_LEVEL', 'BCRYPT_COST', 'PROVIDER_TIMEOUT_MS', 'BUCKET_SHARDS'] as const;
 
 /** Every variable that may stand in .env. */
 export const settingNames: readonly string[] = [
@@ -123,7 +108,11 @@ export function parseSettings(env: Readonly<NodeJS.ProcessEnv>, faultsSoFar: rea
   const given = Object.fromEntries(Object.entries(env).filter(([name, value]) => value && settingNames.includes(name)));
   const parsed = stackSchema.safeParse(given);
   const issues = parsed.success ? [] : parsed.error.issues;
-  const faults = [...faultsSoFar, ...issues.map(({ path, message }) => `${path.join('.')}: ${message}`)];
+  const faults = [
+    ...faultsSoFar,
+    ...issues.map(({ path, message }) => `${path.join('.')}: ${message}`),
+    ...urlsThatBelongTogether(given),
+  ];
   const ports = portsOf(given, issues.length > 0);
   faults.push(...samePorts(ports, Number(given.BOOKING_PROCESSES ?? 2)));
   if (!parsed.success || faults.length > 0) throw new SettingsError(faults);
@@ -146,6 +135,15 @@ export function parseSettings(env: Readonly<NodeJS.ProcessEnv>, faultsSoFar: rea
     serviceEnv,
     processEnv: {},
   };
+}
+
+/** Half of the servers given would mix private ones with somebody else's. */
+function urlsThatBelongTogether(given: Readonly<NodeJS.ProcessEnv>): string[] {
+  const faults: string[] = [];
+  if (!given.MYSQL_GLOBAL_URL && given.MYSQL_SHARD_URLS) faults.push('MYSQL_GLOBAL_URL: needed with MYSQL_SHARD_URLS');
+  if (given.MYSQL_GLOBAL_URL && !given.MYSQL_SHARD_URLS) faults.push('MYSQL_SHARD_URLS: needed with MYSQL_GLOBAL_URL');
+  if (!given.REDIS_URL && given.QUEUE_REDIS_URL) faults.push('REDIS_URL: needed with QUEUE_REDIS_URL');
+  return faults;
 }
 
 /** The value of a port's variable. */

@@ -7,14 +7,12 @@ import { Crew } from './crew.ts';
 import { type Databases, type ReadyDatabases, startDatabases } from './databases.ts';
 import { projectRoot } from './files.ts';
 import { launchNode } from './launch.ts';
-import { acquireLock, type StackRecord } from './lock.ts';
+import { acquireLock } from './lock.ts';
 import { findFreePorts, findTakenPorts } from './ports.ts';
-import { addressesOf, environmentOf, healthUrlOf, processTable, wantedPorts } from './processes.ts';
+import { type Addresses, addressesOf, environmentOf, healthUrlOf, processTable, wantedPorts } from './processes.ts';
 import { loadSecrets, type Secrets } from './secrets.ts';
 import { defaultPorts, parseSettings, portOf, type Settings } from './settings.ts';
 import type { Supervised } from './supervisor.ts';
-
-export type Addresses = NonNullable<StackRecord['addresses']>;
 
 /** A system that runs. */
 export interface Stack {

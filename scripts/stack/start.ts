@@ -11,7 +11,7 @@ Brings the whole system up: Redis and MariaDB (private ones in the data folder, 
 MYSQL_SHARD_URLS name others), migrations, demo data, the services, their workers, the sandbox payment provider and the web
 origin. It runs until Ctrl-C, which ends everything in order; a second Ctrl-C ends it at once.
 
-  --no-seed     without the demo venues, concerts and users
+  --no-seed     without the demo venues, concerts and users (in production there are none: their passwords are public)
   --help        this text
 
 Settings stand in .env; .env.example says what each means.`;
