@@ -25,3 +25,6 @@ export function keysOf(concertId: ConcertId): ConcertKeys {
 }
 
 export const concertOfLiveChannel = (channel: string): ConcertId => Number(channel.slice(1, channel.indexOf('}')));
+
+/** A line on the live channel that is no change: `durable|<epoch>-<n>` says up to where the database has the concert. */
+export const durableLine = 'durable';

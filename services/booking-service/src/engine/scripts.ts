@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ConcertId } from '@frontrow/shared/ids.ts';
+import { limits } from '@frontrow/shared/limits.ts';
 import { UnavailableError } from '@frontrow/shared/result.ts';
 import { keysOf } from './keys.ts';
 
@@ -112,6 +113,32 @@ export class ConcertScripts {
       throw new UnavailableError(`redis: ${error instanceof Error ? error.message : String(error)}`);
     }
     return reply as [StatusOf<N>, ...unknown[]];
+  }
+}
+
+/**
+ * Runs a script until it answers something else than `recovering`, with the same arguments each time: every script is safe
+ * to run twice.
+ * @throws UnavailableError at the deadline.
+ */
+export async function runUntilAnswered<N extends ScriptName>(
+  scripts: ConcertScripts,
+  name: N,
+  concertId: ConcertId,
+  args: (string | number)[],
+): Promise<[Exclude<StatusOf<N>, 'recovering'>, ...unknown[]]> {
+  const deadline = Date.now() + limits.holdDeadlineMs;
+  for (;;) {
+    let reason = 'the concert is recovering';
+    try {
+      const reply = await scripts.run(name, concertId, args);
+      if (reply[0] !== 'recovering') return reply as [Exclude<StatusOf<N>, 'recovering'>, ...unknown[]];
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      reason = error.message;
+    }
+    if (Date.now() >= deadline) throw new UnavailableError(reason);
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

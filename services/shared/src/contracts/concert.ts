@@ -1,13 +1,17 @@
 import { z } from 'zod';
+import { changeKinds } from './change.ts';
 import {
   concertIdSchema,
   currencySchema,
   listQuery,
   moneyMinorSchema,
   page,
+  scopedIdSchema,
   seatLabelSchema,
   timeSchema,
+  userIdSchema,
 } from './common.ts';
+import { phaseSchema } from './hold.ts';
 
 export const saleStateSchema = z.enum(['upcoming', 'open', 'paused', 'sold_out', 'closed']);
 export type SaleState = z.infer<typeof saleStateSchema>;
@@ -88,4 +92,18 @@ export const eventsQuery = z.strictObject({
     .regex(/^\d{1,7}-\d{1,15}$/, 'an event id, <epoch>-<n>')
     .optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
+});
+export const eventsReply = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      id: z.string(),
+      version: z.number().int(),
+      kind: z.enum(changeKinds),
+      at: timeSchema,
+      bookingId: scopedIdSchema.optional(),
+      userId: userIdSchema.optional(),
+      phase: phaseSchema.optional(),
+      seats: z.array(seatLabelSchema).optional(),
+    }),
+  ),
 });

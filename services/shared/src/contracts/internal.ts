@@ -93,3 +93,8 @@ export const cancelReply = z.strictObject({
 });
 export type CancelReply = z.infer<typeof cancelReply>;
 export const bookingIdParams = z.strictObject({ holdId: scopedIdSchema });
+
+export const deadChangesReply = z.strictObject({
+  replayed: z.number().int(),
+  items: z.array(z.strictObject({ id: z.string(), kind: z.string(), reason: z.string(), detail: z.string() })),
+});

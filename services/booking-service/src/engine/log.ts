@@ -1,0 +1,50 @@
+import { type Change, decodeChange } from '@frontrow/shared/contracts/change.ts';
+import type { ConcertId } from '@frontrow/shared/ids.ts';
+import { UnavailableError } from '@frontrow/shared/result.ts';
+import type { Redis } from 'ioredis';
+import { keysOf } from './keys.ts';
+
+/** Reading a concert's log. */
+export interface LogPlace {
+  epoch: number;
+  n: number;
+}
+
+export async function lastInLog(redis: Redis, concertId: ConcertId): Promise<LogPlace | null> {
+  const [last] = await redis.xrevrange(keysOf(concertId).log, '+', '-', 'COUNT', 1);
+  if (last === undefined) return null;
+  const [epoch, n] = last[0].split('-').map(Number);
+  return { epoch: epoch ?? 0, n: n ?? 0 };
+}
+
+/**
+ * @param after an id `<epoch>-<n>`; from the beginning of what is kept when not given.
+ * @returns null when the entry after `after` is no longer kept, which dense ids show.
+ */
+export async function readLog(
+  redis: Redis,
+  concertId: ConcertId,
+  after: string | undefined,
+  limit: number,
+): Promise<Change[] | null> {
+  let entries: Awaited<ReturnType<Redis['xrange']>>;
+  try {
+    entries = await redis.xrange(keysOf(concertId).log, after === undefined ? '-' : `(${after}`, '+', 'COUNT', limit);
+  } catch (error) {
+    throw new UnavailableError(`redis: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const changes = entries.flatMap(([id, fields]) => {
+    const decoded = decodeChange(id, fields[1] ?? '');
+    return decoded.ok ? [decoded.value] : [];
+  });
+  const [epoch, n] = (after ?? '').split('-').map(Number);
+  const first = changes[0];
+  if (after === undefined) return changes;
+  if (first === undefined) return (await isKept(redis, concertId, after)) ? [] : null;
+  return first.epoch === epoch && first.n === (n ?? 0) + 1 ? changes : null;
+}
+
+async function isKept(redis: Redis, concertId: ConcertId, id: string): Promise<boolean> {
+  const last = await lastInLog(redis, concertId);
+  return last !== null && `${last.epoch}-${last.n}` === id;
+}

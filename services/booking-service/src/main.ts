@@ -1,0 +1,150 @@
+import { parseEnv } from '@frontrow/shared/env.ts';
+import { createTokenVerifier } from '@frontrow/shared/http/auth.ts';
+import { Metrics } from '@frontrow/shared/http/metrics.ts';
+import { createOpsServer } from '@frontrow/shared/http/ops.ts';
+import { HttpServer } from '@frontrow/shared/http/server.ts';
+import type { ConcertId } from '@frontrow/shared/ids.ts';
+import { runProcess } from '@frontrow/shared/lifecycle.ts';
+import { createLogger, type Logger } from '@frontrow/shared/log.ts';
+import { openDatabase, openShards } from '@frontrow/shared/mysql/pool.ts';
+import { connectRedis } from '@frontrow/shared/redis/connect.ts';
+import { apiDocument, apiRoutes } from './api.ts';
+import { BookingRepo } from './booking/booking.repo.ts';
+import { CatalogRepo } from './catalog/catalog.repo.ts';
+import { Catalog } from './catalog/catalog.ts';
+import type { Concert } from './catalog/concert.ts';
+import { lastInLog, readLog } from './engine/log.ts';
+import { ConcertScripts } from './engine/scripts.ts';
+import { apiEnv } from './env.ts';
+import { HoldStore } from './hold/hold.store.ts';
+import { readCursorOf } from './persist/persist.repo.ts';
+import { Persister } from './persist/persist.ts';
+import { Recovery } from './recovery/recovery.ts';
+import { SeatMapFollower } from './seatmap/seatmap.follower.ts';
+import { SeatMapSockets } from './seatmap/seatmap.socket.ts';
+import { SeatMap } from './seatmap/seatmap.ts';
+
+const log = createLogger(process.env.PROCESS_NAME ?? 'booking', process.env.LOG_LEVEL ?? 'info');
+runProcess(log, () => start(log));
+
+async function start(log: Logger): Promise<() => Promise<void>> {
+  const env = parseEnv(apiEnv);
+  const metrics = new Metrics(env.PROCESS_NAME ?? 'booking');
+  const redis = connectRedis(env.REDIS_URL, 'commands', log);
+  const subscriber = connectRedis(env.REDIS_URL, 'subscriber', log);
+  const directory = openDatabase(env.DIRECTORY_MYSQL_URL);
+  const shards = openShards(env.BOOKING_SHARD_URLS, env.BUCKET_SHARDS);
+  const scripts = new ConcertScripts(redis, { withoutGuards: env.UNSAFE_WITHOUT_GUARDS ?? [] });
+  const verifyToken = createTokenVerifier(env.JWKS_FILE, { remember: env.TACTIC_TOKEN_MEMORY });
+
+  const batchHolds = metrics.histogram('hold_batch_holds', 'Holds in one call to Redis');
+  const answers = metrics.counter('hold_answers_total', 'Answers to hold requests', ['status']);
+  const store = new HoldStore(scripts, {
+    batching: env.TACTIC_BATCHING,
+    waitingMax: env.HOLDS_WAITING_MAX,
+    onBatch: (holds) => batchHolds.observe(holds),
+  });
+
+  const maps = new Map<ConcertId, SeatMap>();
+  const mapOf = (id: ConcertId) => maps.get(id);
+  let sockets: SeatMapSockets | null = null;
+  const follower = new SeatMapFollower({
+    scripts,
+    redis,
+    subscriber,
+    log,
+    onChange: (id, change) => sockets?.changed(id, change),
+    onDurable: (id, version) => sockets?.durable(id, version),
+  });
+  const catalogRepo = new CatalogRepo(directory, shards);
+  const catalog = new Catalog(catalogRepo, log, async (concert: Concert) => {
+    if (maps.has(concert.id)) return;
+    const map = new SeatMap(concert.id, concert.layout.layoutVersion, concert.layout.seatCount);
+    maps.set(concert.id, map);
+    await follower.follow(map);
+  });
+  const persister = new Persister({ redis, shards, log });
+  const recovery = new Recovery({
+    scripts,
+    shards,
+    log,
+    readCursor: readCursorOf,
+    persistRest: (id) => persister.persistAll(id),
+    seen: (id) => ({ epoch: maps.get(id)?.epoch ?? 0, n: maps.get(id)?.n ?? -1 }),
+    lastInLog: (id) => lastInLog(redis, id),
+  });
+  const bookings = new BookingRepo(shards);
+
+  const server = new HttpServer({
+    log,
+    metrics,
+    verifyToken,
+    serviceTokenSecret: env.SERVICE_TOKEN_SECRET,
+    routes: apiRoutes({
+      catalog: { catalog, availability: mapOf },
+      organise: () => catalogRepo,
+      seatMap: {
+        map: mapOf,
+        labels: (id) => catalog.get(id)?.layout.labels,
+        readLog: (id, after, limit) => readLog(redis, id, after, limit),
+        remember: env.TACTIC_MAP_MEMORY,
+      },
+      hold: {
+        concert: (id) => catalog.get(id),
+        live: mapOf,
+        store,
+        scripts: () => scripts,
+        holdIdSecret: env.HOLD_ID_SECRET,
+        earlyRefusal: env.TACTIC_EARLY_REFUSAL,
+        onAnswer: (status) => answers.inc({ status }),
+      },
+      booking: { repo: () => bookings, scripts: () => scripts, layout: (id) => catalog.get(id)?.layout },
+      settle: { repo: () => bookings, scripts: () => scripts, currency: (id) => catalog.get(id)?.layout.currency },
+      recovery: {
+        recovery: () => recovery,
+        concert: (id) => catalog.get(id),
+        changeSale: async (id, change) => {
+          const known = catalog.get(id);
+          if (known === undefined) throw new RangeError(`There is no concert ${id}.`);
+          const concert = { ...known, ...change };
+          await catalogRepo.changeSale(concert);
+          return concert;
+        },
+        resetAllowed: env.NODE_ENV !== 'production',
+      },
+      deadChanges: [() => persister, (id) => catalog.get(id) !== undefined],
+    }),
+  });
+  sockets = new SeatMapSockets({ app: server.app, verifyToken, map: mapOf, coalesce: env.TACTIC_DELTA_COALESCING });
+  metrics.gauge('sockets_connected', 'Websocket connections of this process', [], (gauge) =>
+    gauge.set(sockets?.connected ?? 0),
+  );
+  const ops = createOpsServer({
+    log,
+    metrics,
+    openApi: apiDocument(),
+    serviceTokenSecret: env.SERVICE_TOKEN_SECRET,
+    dependencies: {
+      redis: () => redis.ping(),
+      directory: () => directory.ping(),
+      shards: () => Promise.all(shards.all.map((shard) => shard.ping())),
+    },
+  });
+
+  await catalog.start();
+  await ops.listen(env.HOST, env.OPS_PORT);
+  // Several booking processes share the port.
+  await server.listen(env.HOST, env.PORT, true);
+  log.info({ port: env.PORT, opsPort: env.OPS_PORT, concerts: maps.size }, 'booking-service serves');
+
+  return async () => {
+    catalog.stop();
+    await server.drain(10_000);
+    await sockets?.close();
+    follower.stop();
+    await ops.drain(1_000);
+    redis.disconnect();
+    subscriber.disconnect();
+    await Promise.all([directory.close(), shards.close()]);
+  };
+}

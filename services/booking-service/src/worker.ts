@@ -1,0 +1,126 @@
+import { parseEnv } from '@frontrow/shared/env.ts';
+import { Metrics } from '@frontrow/shared/http/metrics.ts';
+import { createOpsServer } from '@frontrow/shared/http/ops.ts';
+import type { ConcertId } from '@frontrow/shared/ids.ts';
+import { runProcess } from '@frontrow/shared/lifecycle.ts';
+import { createLogger, type Logger } from '@frontrow/shared/log.ts';
+import { openDatabase, openShards } from '@frontrow/shared/mysql/pool.ts';
+import { openQueue } from '@frontrow/shared/queue/queue.ts';
+import { connectRedis } from '@frontrow/shared/redis/connect.ts';
+import { CatalogRepo } from './catalog/catalog.repo.ts';
+import { Catalog } from './catalog/catalog.ts';
+import { lastInLog } from './engine/log.ts';
+import { ConcertScripts } from './engine/scripts.ts';
+import { workerEnv } from './env.ts';
+import { startSweeper } from './hold/sweep.job.ts';
+import { startPersistWorker } from './persist/persist.job.ts';
+import { readCursorOf } from './persist/persist.repo.ts';
+import { Persister } from './persist/persist.ts';
+import { Relay } from './persist/relay.job.ts';
+import { Recovery } from './recovery/recovery.ts';
+
+const log = createLogger(process.env.PROCESS_NAME ?? 'booking-worker', process.env.LOG_LEVEL ?? 'info');
+runProcess(log, () => start(log));
+
+/** The background half of booking-service. Each role may run in any number of processes. */
+async function start(log: Logger): Promise<() => Promise<void>> {
+  const env = parseEnv(workerEnv);
+  const has = (role: (typeof env.WORKER_ROLES)[number]) => env.WORKER_ROLES.includes(role);
+  const metrics = new Metrics(env.PROCESS_NAME ?? 'booking-worker');
+  const redis = connectRedis(env.REDIS_URL, 'commands', log);
+  const subscriber = connectRedis(env.REDIS_URL, 'subscriber', log);
+  const queueProducer = connectRedis(env.QUEUE_REDIS_URL, 'producer', log);
+  const queueConnection = connectRedis(env.QUEUE_REDIS_URL, 'worker', log);
+  const directory = openDatabase(env.DIRECTORY_MYSQL_URL, 4);
+  const shards = openShards(env.BOOKING_SHARD_URLS, env.BUCKET_SHARDS);
+  const scripts = new ConcertScripts(redis);
+  const catalog = new Catalog(new CatalogRepo(directory, shards), log);
+  const concertIds = function* (): Generator<ConcertId> {
+    for (const { id } of catalog.all()) yield id;
+  };
+
+  const changes = metrics.counter('persist_changes_total', 'Log entries stored');
+  const deadChanges = metrics.counter(
+    'persist_dead_changes_total',
+    'Changes that could not be stored and were put aside',
+  );
+  const swept = metrics.counter('sweep_holds_total', 'Holds that ended because their time was over');
+  const persister = new Persister({
+    redis,
+    shards,
+    log,
+    onWritten: (written, dead) => {
+      changes.inc(written);
+      deadChanges.inc(dead);
+    },
+  });
+  const queue = openQueue('persist', queueProducer);
+  const relay = new Relay({ redis, subscriber, queue, concertIds, log });
+  metrics.gauge('relay_backlog_changes', 'Changes seen but not known to be stored', [], (gauge) =>
+    gauge.set(relay.backlog),
+  );
+  const recovery = new Recovery({
+    scripts,
+    shards,
+    log,
+    readCursor: readCursorOf,
+    persistRest: (id) => persister.persistAll(id),
+    seen: (id) => relay.seen(id),
+    lastInLog: (id) => lastInLog(redis, id),
+  });
+  const recoverNow = recoverEachOnce(recovery, catalog, log);
+
+  await catalog.start();
+  const stopSweeper = has('sweep')
+    ? startSweeper({
+        scripts,
+        concertIds,
+        log,
+        onRecovering: (id) => has('recovery') && recoverNow(id),
+        onEnded: (holds) => swept.inc(holds),
+      })
+    : () => {};
+  if (has('relay')) relay.start();
+  const worker = has('persist')
+    ? startPersistWorker({ persister, redis, queueConnection, log, concurrency: env.PERSIST_CONCURRENCY })
+    : null;
+  const ops = createOpsServer({
+    log,
+    metrics,
+    serviceTokenSecret: env.SERVICE_TOKEN_SECRET,
+    dependencies: {
+      redis: () => redis.ping(),
+      queue: () => queueProducer.ping(),
+      directory: () => directory.ping(),
+      shards: () => Promise.all(shards.all.map((shard) => shard.ping())),
+    },
+  });
+  await ops.listen(env.HOST, env.OPS_PORT);
+  log.info({ roles: env.WORKER_ROLES, opsPort: env.OPS_PORT }, 'booking worker runs');
+
+  return async () => {
+    relay.stop();
+    stopSweeper();
+    catalog.stop();
+    // Waits for the jobs in hand; what was not begun stays in the queue.
+    await worker?.close();
+    await queue.close();
+    await ops.drain(1_000);
+    for (const connection of [redis, subscriber, queueProducer, queueConnection]) connection.disconnect();
+    await Promise.all([directory.close(), shards.close()]);
+  };
+}
+
+/** Starts a recovery unless one of this concert runs already; a failure is said and tried again when it is noticed again. */
+function recoverEachOnce(recovery: Recovery, catalog: Catalog, log: Logger): (concertId: ConcertId) => void {
+  const running = new Set<ConcertId>();
+  return (concertId) => {
+    const concert = catalog.get(concertId);
+    if (concert === undefined || running.has(concertId)) return;
+    running.add(concertId);
+    recovery
+      .recover(concert)
+      .catch((error: unknown) => log.error({ err: error, concertId }, 'a recovery failed'))
+      .finally(() => running.delete(concertId));
+  };
+}
