@@ -18,6 +18,7 @@ interface Verdict {
 
 const steps: readonly { name: string; run: () => Promise<Verdict> }[] = [
   { name: 'types', run: () => runTool('tsc', '--noEmit', '--project', '.') },
+  { name: 'types of the k6 scenarios', run: () => runTool('tsc', '--noEmit', '--project', 'loadtest') },
   { name: 'format and lint', run: () => runTool('biome', 'ci', '--colors=off', '.') },
   { name: 'import rules', run: checkImportRules },
   { name: 'dead code', run: () => runTool('knip', '--no-progress', '--no-config-hints') },

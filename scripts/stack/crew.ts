@@ -1,5 +1,5 @@
 import type { Lock, StackRecord } from './lock.ts';
-import { followLog, logFileOf, rotateLog } from './logs.ts';
+import { followLog, rotateLog } from './logs.ts';
 import { markOf, type ProcessMark } from './pids.ts';
 import { type Launch, Supervised } from './supervisor.ts';
 
@@ -13,12 +13,17 @@ export interface CrewMember {
   logFile?: string;
 }
 
+interface Member {
+  about: CrewMember;
+  logFile: string;
+  process: Supervised;
+  /** Ends the watch over its log. */
+  unfollow: () => void;
+}
+
 /** All processes of one stack: added in the order of their start, ended in the order of their stages. */
 export class Crew {
-  readonly #members = new Map<
-    string,
-    { about: CrewMember; logFile: string; process: Supervised; unfollow: () => void }
-  >();
+  readonly #members = new Map<string, Member>();
   readonly #dataDir: string;
   readonly #lock: Lock;
   readonly #say: (line: string) => void;
@@ -38,12 +43,12 @@ export class Crew {
     const logFile = about.logFile ?? rotateLog(this.#dataDir, about.name);
     const options = { say: this.#say, onChange: () => this.#record() };
     const process = new Supervised(about.name, launch(logFile), options);
-    // A process that keeps its own log is a database server, whose notes are of no use on the console.
-    const unfollow = about.logFile
-      ? () => undefined
-      : followLog(about.name, logFileOf(this.#dataDir, about.name), this.#say);
-    this.#members.set(about.name, { about, logFile, process, unfollow });
+    const member: Member = { about, logFile, process, unfollow: () => undefined };
+    this.#members.set(about.name, member);
     await process.start();
+    // From its first line, but only now: a start that fails shows its log's end itself. The log that a process keeps itself
+    // is a database server's, whose notes are of no use on the console.
+    if (!about.logFile) member.unfollow = followLog(about.name, logFile, this.#say);
     return process;
   }
 
@@ -60,7 +65,7 @@ export class Crew {
   /** Ends everything at once, for good. Needs no await, so it works while the process exits. */
   killAll(): void {
     this.#stopping ??= Promise.resolve();
-    for (const { process } of this.#members.values()) process.kill('SIGKILL');
+    for (const { process } of this.#members.values()) process.killForGood();
     this.#lock.release();
   }
 

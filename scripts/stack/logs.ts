@@ -1,27 +1,13 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
 
 const keptLogs = 3;
 const pollMs = 300;
 const chunkBytes = 256 * 1024;
 const loud = /"level":("warn"|"error"|"fatal"|[456]0)/;
 
-/** The log file of a process; older ones are `<name>.1.log` (the last run) to `<name>.3.log`. */
-export function logFileOf(dataDir: string, name: string): string {
-  return join(dataDir, 'logs', `${name}.log`);
-}
-
-/** Gives a process a fresh log file and keeps those of its last runs. */
+/** Gives a process a fresh log file; those of its last runs become `<name>.1.log` (the youngest) to `<name>.3.log`. */
 export function rotateLog(dataDir: string, name: string): string {
   mkdirSync(join(dataDir, 'logs'), { recursive: true, mode: 0o700 });
   const older = (age: number) => join(dataDir, 'logs', age === 0 ? `${name}.log` : `${name}.${age}.log`);
@@ -38,14 +24,15 @@ export function logTail(file: string, lines = 12): string {
 }
 
 /**
- * Says each warning and error of a log as it is written, and whatever is no JSON (a crash's stack trace).
+ * Says each warning and error of a log from its beginning on, as it is written, and whatever is no JSON (a crash's stack trace).
  * The processes write to their files themselves: their logs survive a killed supervisor, and cost it nothing but this.
  * @returns a function that says what is left and ends the watch.
  */
 export function followLog(name: string, file: string, say: (line: string) => void): () => void {
   const fd = openSync(file, 'r');
   const chunk = Buffer.alloc(chunkBytes);
-  let position = fstatSync(fd).size;
+  let position = 0;
+  const decoder = new StringDecoder('utf8');
   let unfinished = '';
 
   const look = () => {
@@ -53,7 +40,7 @@ export function followLog(name: string, file: string, say: (line: string) => voi
       const bytes = readSync(fd, chunk, 0, chunkBytes, position);
       if (bytes === 0) return;
       position += bytes;
-      const lines = (unfinished + chunk.toString('utf8', 0, bytes)).split('\n');
+      const lines = (unfinished + decoder.write(chunk.subarray(0, bytes))).split('\n');
       unfinished = lines.pop() ?? '';
       for (const line of lines) if (isLoud(line)) say(`${name}: ${readable(line)}`);
     }

@@ -64,8 +64,15 @@ export class Supervised {
 
   /** Sends a signal, as from outside: a death by it is noticed and answered like any other. */
   kill(signal: NodeJS.Signals): void {
-    if (this.#running && this.pid !== undefined) this.#running.kill(signal);
-    else if (this.pid !== undefined) process.kill(this.pid, signal);
+    if (this.#running) this.#running.kill(signal);
+    else if (this.pid !== undefined) killPid(this.pid, signal);
+  }
+
+  /** Ends it by force; it does not come back. Needs no await. */
+  killForGood(): void {
+    this.#set('stopping');
+    this.#abort.abort();
+    this.kill('SIGKILL');
   }
 
   async restart(): Promise<void> {
@@ -142,5 +149,14 @@ export class Supervised {
   #set(state: State): void {
     this.state = state;
     this.#options.onChange();
+  }
+}
+
+/** A process that is not ready yet is known by its number only, and may have ended this very moment. */
+function killPid(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    return;
   }
 }
