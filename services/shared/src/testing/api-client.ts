@@ -21,8 +21,6 @@ export interface ApiReply {
 
 export interface ApiClient {
   call(method: string, path: string, options?: CallOptions): Promise<ApiReply>;
-  /** `operationId status` of every documented reply that no call has seen yet. */
-  unseen(): string[];
 }
 
 const methodNames = ['get', 'put', 'post', 'delete', 'patch'] as const;
@@ -37,7 +35,6 @@ export function createApiClient(baseUrl: string, document: OpenAPIObject): ApiCl
   // Through JSON, as a reader of the document gets it.
   ajv.addSchema(JSON.parse(JSON.stringify(document)), 'openapi');
   const operations = operationsOf(document, ajv);
-  const seen = new Set<string>();
 
   return {
     async call(method, path, options = {}) {
@@ -53,14 +50,9 @@ export function createApiClient(baseUrl: string, document: OpenAPIObject): ApiCl
       // A method that a path does not have has no operation to look at; its 405 stands with the others of the path.
       const documented = (operation ?? (response.status === 405 ? here[0] : undefined))?.replies.get(response.status);
       if (documented === undefined) throw new Error(`${what}, which is not documented: ${text.slice(0, 500)}`);
-      if (operation) seen.add(`${operation.id} ${response.status}`);
       if (method !== 'HEAD') checkReply(what, documented, contentType, body, text);
       return { status: response.status, headers: response.headers, body };
     },
-    unseen: () =>
-      operations
-        .flatMap(({ id, replies }) => [...replies.keys()].map((status) => `${id} ${status}`))
-        .filter((name) => !seen.has(name)),
   };
 }
 
@@ -69,7 +61,6 @@ interface DocumentedReply {
   content: Map<string, ValidateFunction | null>;
 }
 interface Operation {
-  id: string;
   method: string;
   pattern: RegExp;
   replies: Map<number, DocumentedReply>;
@@ -82,8 +73,7 @@ function operationsOf(document: OpenAPIObject, ajv: Ajv2020): Operation[] {
       const operation = item[method];
       if (operation === undefined) continue;
       const pattern = new RegExp(`^${path.replaceAll(/[.]/g, '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`);
-      const id = operation.operationId ?? `${method} ${path}`;
-      operations.push({ id, method, pattern, replies: repliesOf(operation, ['paths', path, method], ajv) });
+      operations.push({ method, pattern, replies: repliesOf(operation, ['paths', path, method], ajv) });
     }
   }
   // A path without parameters goes before one that would also match it.
