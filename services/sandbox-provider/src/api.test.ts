@@ -3,8 +3,8 @@ import { chargeReply, ledgerReply, paymentMethodsReply, refundReply } from '@fro
 import { undocumented } from '@frontrow/shared/testing/documented.ts';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { apiDocument, sandboxRoutes } from './api.ts';
+import { Ledger } from './charge/ledger.ts';
 import { Provider } from './charge/provider.ts';
-import { Ledger } from './ledger/ledger.ts';
 import {
   type Merchant,
   newChargeBody,

@@ -5,9 +5,9 @@ import { HttpServer } from '@frontrow/shared/http/server.ts';
 import { runProcess } from '@frontrow/shared/lifecycle.ts';
 import { createLogger } from '@frontrow/shared/log.ts';
 import { apiDocument, sandboxRoutes } from './api.ts';
+import { Ledger } from './charge/ledger.ts';
 import { Provider } from './charge/provider.ts';
 import { envSchema } from './env.ts';
-import { Ledger } from './ledger/ledger.ts';
 import { WebhookSender } from './webhook/webhook.ts';
 
 const processName = process.env.PROCESS_NAME || 'sandbox';

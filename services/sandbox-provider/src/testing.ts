@@ -15,8 +15,8 @@ import { createLogger } from '@frontrow/shared/log.ts';
 import { type ApiClient, createApiClient } from '@frontrow/shared/testing/api-client.ts';
 import { freePort } from '@frontrow/shared/testing/ports.ts';
 import { apiDocument, sandboxRoutes } from './api.ts';
+import { Ledger } from './charge/ledger.ts';
 import { Provider } from './charge/provider.ts';
-import { Ledger } from './ledger/ledger.ts';
 import { WebhookSender } from './webhook/webhook.ts';
 
 export const testApiKey = 'an-api-key-of-at-least-32-characters';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Charge, ChargeBody, Refund, RefundBody, WebhookEvent } from '@frontrow/shared/contracts/provider.ts';
 import { fail, ok, type Result } from '@frontrow/shared/result.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import type { Ledger } from './ledger.ts';
 import { type Plan, planOf, webhookLateMs } from './methods.ts';
 import { Waiting } from './waiting.ts';
 
