@@ -93,7 +93,7 @@ interface Ask {
   body?: unknown;
 }
 
-/** One call; a service that is busy is asked again, under the same key. */
+/** One call; a service that cannot answer yet is asked again, under the same key. */
 async function ask<T extends z.ZodType>(
   reply: T,
   method: string,
@@ -113,7 +113,8 @@ async function ask<T extends z.ZodType>(
     });
     const text = await response.text();
     if (response.ok) return reply.parse(JSON.parse(text));
-    const busy = response.status === 429 || response.status === 503;
+    // A concert that was made this moment is not yet known to every process.
+    const busy = [404, 429, 503].includes(response.status);
     if (!busy || tries === busyTriesMax)
       throw new Error(`${method} ${url} answered ${response.status}: ${text.slice(0, 300)}`);
     await sleep(busyPauseMs);

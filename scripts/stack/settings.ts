@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import { envTypes } from '@frontrow/shared/env.ts';
+import { commonEnv, envTypes } from '@frontrow/shared/env.ts';
+import { limits } from '@frontrow/shared/limits.ts';
 import { z } from 'zod';
 import { UserError } from '../cli.ts';
 import { projectRoot } from './files.ts';
@@ -36,14 +37,32 @@ export const defaultPorts: Readonly<Record<string, number>> = {
   MYSQL_PORT: 13306,
 };
 
-/** What the stack itself reads. A number of a port that is wrong is said like everything else. */
+const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+/** Settings of the services that a person may give: checked here, so that all faults are said at once, and handed on as they are. */
+const serviceSchema = z.object({
+  LOG_LEVEL: commonEnv.LOG_LEVEL,
+  BCRYPT_COST: wholeNumber(4, 15).optional(),
+  PROVIDER_TIMEOUT_MS: wholeNumber(100, limits.providerTimeoutMsMax).optional(),
+  BUCKET_SHARDS: envTypes.bucketShards.optional(),
+  HOLDS_WAITING_MAX: wholeNumber(0, limits.batchWaitingMax).optional(),
+  PERSIST_CONCURRENCY: wholeNumber(1, 64).optional(),
+  PAYMENT_DRIVES: wholeNumber(1, 1_000).optional(),
+  TACTIC_BATCHING: envTypes.flag.optional(),
+  TACTIC_EARLY_REFUSAL: envTypes.flag.optional(),
+  TACTIC_MAP_MEMORY: envTypes.flag.optional(),
+  TACTIC_DELTA_COALESCING: envTypes.flag.optional(),
+  TACTIC_TOKEN_MEMORY: envTypes.flag.optional(),
+});
+
+/** What the stack itself reads. */
 const stackSchema = z.object({
-  NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+  ...serviceSchema.shape,
+  NODE_ENV: commonEnv.NODE_ENV,
   FRONTROW_DATA_DIR: z.string().default('.data'),
   ORIGIN_HOST: z.string().default('127.0.0.1'),
-  BOOKING_PROCESSES: z.coerce.number().int().min(1).max(bookingProcessesMax).default(2),
-  MYSQL_SHARDS: z.coerce.number().int().min(1).max(64).default(2),
+  BOOKING_PROCESSES: wholeNumber(1, bookingProcessesMax).default(2),
+  MYSQL_SHARDS: wholeNumber(1, 64).default(2),
   REDIS_URL: envTypes.url('redis', 'rediss').optional(),
   QUEUE_REDIS_URL: envTypes.url('redis', 'rediss').optional(),
   MYSQL_GLOBAL_URL: envTypes.url('mysql').optional(),
@@ -51,13 +70,8 @@ const stackSchema = z.object({
   ...mapValues(defaultPorts, (port) => envTypes.port.default(port)),
 });
 
-/** Settings of the services that a person may give; the stack hands them on as they are and the services check them. */
-const serviceSettings = ['LOG_LEVEL', 'BCRYPT_COST', 'PROVIDER_TIMEOUT_MS', 'BUCKET_SHARDS'] as const;
-
 /** Every variable that may stand in .env. */
-export const settingNames: readonly string[] = [
-  ...new Set([...Object.keys(stackSchema.shape), ...serviceSettings]),
-].sort();
+export const settingNames: readonly string[] = Object.keys(stackSchema.shape).sort();
 
 export interface Settings {
   nodeEnv: 'development' | 'production' | 'test';
@@ -119,7 +133,7 @@ export function parseSettings(env: Readonly<NodeJS.ProcessEnv>, faultsSoFar: rea
 
   const { data } = parsed;
   const serviceEnv: Record<string, string> = {};
-  for (const name of serviceSettings) if (given[name]) serviceEnv[name] = given[name];
+  for (const name of Object.keys(serviceSchema.shape)) if (given[name]) serviceEnv[name] = given[name];
   return {
     nodeEnv: data.NODE_ENV,
     dataDir: resolve(projectRoot, data.FRONTROW_DATA_DIR),
