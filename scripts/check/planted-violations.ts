@@ -60,6 +60,11 @@ export const plantedViolations: readonly PlantedViolation[] = [
     files: { [`${booking}/hold/by-type.ts`]: importsType('../seatmap/seatmap.ts') },
   },
   {
+    rule: 'features-do-not-import-one-another',
+    at: `${booking}/engine/knows-a-feature.ts`,
+    files: { [`${booking}/engine/knows-a-feature.ts`]: imports('../seatmap/seatmap.ts') },
+  },
+  {
     rule: 'features-do-not-import-roots',
     at: `${booking}/hold/knows-main.ts`,
     files: { [`${booking}/hold/knows-main.ts`]: imports('../main.ts'), [`${booking}/main.ts`]: leaf },

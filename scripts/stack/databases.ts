@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { type MigratedUrls, migrate } from '../data/migrate.ts';
 import type { RunningServer } from '../data/server-process.ts';
 import { startMariadb, startRedis } from '../data/servers.ts';
@@ -30,6 +31,7 @@ export async function startDatabases(
 ): Promise<ReadyDatabases> {
   const own = [...(settings.redis ? [] : ['Redis']), ...(settings.mysql ? [] : ['MariaDB'])];
   if (own.length > 0) say(`Starting ${own.join(' and ')}, private, in ${settings.dataDir} ...`);
+  if (settings.redis) await checkRedis(settings.redis, say);
   const [redis, mysql] = await Promise.all([
     settings.redis ?? startOwnRedis(settings, secrets, crew),
     settings.mysql ?? startOwnMariadb(settings, secrets, crew),
@@ -58,6 +60,29 @@ export async function startDatabases(
     },
   };
   return { urls, migrated };
+}
+
+/** Services would wait for a Redis that does not answer; a person should hear of it at once, and of one that can lose holds. */
+async function checkRedis({ seats, queue }: Databases['redis'], say: (line: string) => void): Promise<void> {
+  for (const [name, url] of Object.entries({ REDIS_URL: seats, QUEUE_REDIS_URL: queue })) {
+    const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 5_000 });
+    redis.on('error', () => undefined);
+    try {
+      await redis.connect();
+      const wanted = { appendonly: 'yes', 'maxmemory-policy': 'noeviction' };
+      for (const [setting, value] of Object.entries(wanted)) {
+        // Hosted servers may refuse CONFIG: then nothing is known, and nothing is said.
+        const answer: unknown = await redis.config('GET', setting).catch(() => undefined);
+        const found: unknown = Array.isArray(answer) ? answer[1] : undefined;
+        if (found !== undefined && found !== value)
+          say(`!! The Redis of ${name} has ${setting} ${found}; it should be ${value}.`);
+      }
+    } catch (error) {
+      throw new Error(`The Redis of ${name}: ${reasonOf(error)}`);
+    } finally {
+      redis.disconnect();
+    }
+  }
 }
 
 async function startOwnRedis(settings: Settings, secrets: Secrets, crew: Crew): Promise<Databases['redis']> {

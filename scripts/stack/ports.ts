@@ -21,9 +21,13 @@ export async function findTakenPorts(wanted: readonly WantedPort[]): Promise<str
   const faults = await Promise.all(wanted.map(async (want) => ((await isFree(want.port, want.host)) ? [] : [want])));
   return faults.flat().map(({ port, purpose, variable }) => {
     const owner = portOwner(port);
-    const by = owner === undefined ? 'another process' : `process ${owner.pid} (${owner.command})`;
+    const by = owner === undefined ? 'another process' : `process ${owner.pid} (${shortened(owner.command)})`;
     return `Port ${port}, for ${purpose}, is in use by ${by}. Stop it, or choose another port: ${variable}=${port + 100}`;
   });
+}
+
+function shortened(command: string): string {
+  return command.length > 120 ? `${command.slice(0, 120)} ...` : command;
 }
 
 /** True when nobody listens on the port. */
