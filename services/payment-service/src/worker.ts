@@ -57,7 +57,6 @@ runProcess(log, async () => {
     shards: shards.all,
     statuses: unfinishedStatuses,
     enqueue: (request) => enqueue({ ...request, once: true }),
-    log,
     count: (number) => found.set(number),
   });
   const reconciler = startReconciler(tick, log);

@@ -14,7 +14,6 @@ export interface ReconcileDeps {
   /** The statuses from which a worker goes on by itself. */
   statuses: readonly string[];
   enqueue: (found: { paymentId: string } | UnprocessedEvent) => Promise<void>;
-  log: Logger;
   count: (found: number) => void;
 }
 interface Options {
