@@ -218,16 +218,12 @@ export class HttpServer {
       if (payload !== undefined && headers['content-type'] === undefined)
         res.writeHeader('content-type', 'application/json');
       for (const name in headers) res.writeHeader(name, headers[name] ?? '');
-      if (payload === undefined || head)
-        res.endWithoutBody(
-          head && payload !== undefined
-            ? Buffer.byteLength(payload)
-            : reply.status === 204 || reply.status === 304
-              ? undefined
-              : 0,
-          this.#draining,
-        );
-      else res.end(payload, this.#draining);
+      if (payload !== undefined && !head) res.end(payload, this.#draining);
+      else if (payload === undefined && (reply.status === 204 || reply.status === 304)) {
+        // Called with `undefined`, it would send a Content-Length of 2^63, and clients that read it wait for the body.
+        if (this.#draining) res.writeHeader('connection', 'close');
+        res.endWithoutBody();
+      } else res.endWithoutBody(payload === undefined ? 0 : Buffer.byteLength(payload), this.#draining);
     });
   }
 
