@@ -64,9 +64,13 @@ export async function startDatabases(
 
 /** Services would wait for a Redis that does not answer; a person should hear of it at once, and of one that can lose holds. */
 async function checkRedis({ seats, queue }: Databases['redis'], say: (line: string) => void): Promise<void> {
-  for (const [name, url] of Object.entries({ REDIS_URL: seats, QUEUE_REDIS_URL: queue })) {
+  const urls = seats === queue ? { REDIS_URL: seats } : { REDIS_URL: seats, QUEUE_REDIS_URL: queue };
+  for (const [name, url] of Object.entries(urls)) {
     const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 5_000 });
-    redis.on('error', () => undefined);
+    let fault: unknown;
+    redis.on('error', (error) => {
+      fault = error;
+    });
     try {
       await redis.connect();
       const wanted = { appendonly: 'yes', 'maxmemory-policy': 'noeviction' };
@@ -78,7 +82,7 @@ async function checkRedis({ seats, queue }: Databases['redis'], say: (line: stri
           say(`!! The Redis of ${name} has ${setting} ${found}; it should be ${value}.`);
       }
     } catch (error) {
-      throw new Error(`The Redis of ${name}: ${reasonOf(error)}`);
+      throw new Error(`The Redis of ${name}: ${reasonOf(fault ?? error)}`);
     } finally {
       redis.disconnect();
     }
