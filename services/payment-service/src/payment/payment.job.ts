@@ -20,18 +20,22 @@ export type EnqueueDrive = (request: DriveRequest) => Promise<void>;
 
 const enqueueTimeoutMs = 1_000;
 
-/** @returns rejects within a second when the queue's Redis is away. */
+/** @throws UnavailableError within a second when the queue's Redis is away. */
 export function createEnqueue(queue: Queue): EnqueueDrive {
+  // The connection says it when it is away; without a listener the queue would print it.
+  queue.on('error', () => undefined);
   return async (request) => {
     // One job of the reconciler for a payment at a time, however long the queue is.
     const about = request.event?.id ?? request.paymentId;
     const options = request.once ? { deduplication: { id: `again-${about}` }, removeOnFail: true } : {};
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new UnavailableError('The queue does not answer.')), enqueueTimeoutMs);
+      timer = setTimeout(() => reject(new Error('no answer')), enqueueTimeoutMs);
     });
     try {
       await Promise.race([queue.add('drive', request, options), late]);
+    } catch (error) {
+      throw new UnavailableError(`The queue is away: ${error instanceof Error ? error.message : String(error)}`);
     } finally {
       clearTimeout(timer);
     }
