@@ -17,7 +17,7 @@ the theatre's 1,200) are sold in MySQL and the audit passes. loadtest/README.md 
   --fans N          virtual fans (default 5000)
   --concert NAME    the seed's key or a concert's number (default theatre); everything that was sold there is deleted
   --hold-ttl TIME   how long a hold lasts (default 30s)
-  --rate N          fans who arrive in a second, over the whole rush; half of them come in the first quarter of the time
+  --rate N          fans who arrive in a second, over the whole rush; half of them come in the first third of the time
                     (default: so that the last come when the first holds run out, at most 100)
   --watchers N      websockets that watch (default 200)
   --through-origin  every request through the web origin instead of to the services' own ports

@@ -49,7 +49,7 @@ export function readSeatMap(bookingUrl: string, concertId: number): SeatMap | nu
  */
 export function pickSeats(states: string, rows: readonly number[], wanted: number): number[] {
   const free: number[] = [];
-  for (let seat = 0; seat < states.length; seat += 1) if (states[seat] === '0') free.push(seat);
+  for (let seat = states.indexOf('0'); seat >= 0; seat = states.indexOf('0', seat + 1)) free.push(seat);
   if (free.length === 0) return [];
   // Squared: the front is wanted more, so that fans do clash.
   const start = Math.floor(Math.random() ** 2 * free.length);

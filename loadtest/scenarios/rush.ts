@@ -8,14 +8,14 @@ import { watchFor } from '../lib/watcher.ts';
 
 /**
  * The rush: how does the system behave when a sale opens and far more fans come than there are seats?
- * Fans arrive in an open loop: half of them in the first quarter of the time, the rest evenly after it, so that some come when
+ * Fans arrive in an open loop: half of them in the first third of the time, the rest evenly after it, so that some come when
  * the first holds run out. An iteration is a fan with a token of its own.
  */
 const { fans, ratePerSecond, watchers, bookingUrl, concertId } = settings;
 const arrivalS = fans / ratePerSecond;
-const peakPerS = Math.max(1, Math.round(2 * ratePerSecond));
-const laterPerS = Math.max(1, Math.round((2 / 3) * ratePerSecond));
-const peakS = Math.max(1, Math.round(0.25 * arrivalS));
+const peakPerS = Math.max(1, Math.round(1.5 * ratePerSecond));
+const laterPerS = Math.max(1, Math.round(0.75 * ratePerSecond));
+const peakS = Math.max(1, Math.round(arrivalS / 3));
 /** Rounded up: the fans who would be too many do nothing. */
 const laterS = Math.max(1, Math.ceil((fans - peakPerS * peakS) / laterPerS) + 1);
 
