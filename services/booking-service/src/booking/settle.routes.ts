@@ -95,7 +95,9 @@ export function settleRoutes(deps: SettleDeps): Route[] {
       handler: async ({ params, body }) => {
         if (deps.currency(concertIdOf(params.holdId)) === undefined) return unknownConcert();
         await cancel(deps, params.holdId, body, false);
-        return json(200, { outcome: 'cancelled' });
+        // The refund waits for the database: a loss of Redis must not bring back seats whose money went home.
+        const stored = await deps.repo().find(concertIdOf(params.holdId), params.holdId);
+        return json(200, { outcome: 'cancelled', durable: stored?.phase === 'lost' });
       },
     }),
   ];
