@@ -62,7 +62,7 @@ export const limits = {
   /** Rows that one tick takes from a shard. */
   reconcileBatchMax: 200,
 
-  deltaTickMs: 50,
+  deltaTickMs: 100,
   bodyBytesMax: 64 * 1024,
   internalBodyBytesMax: 4 * 1024 * 1024,
   headerValueBytesMax: 4_096,

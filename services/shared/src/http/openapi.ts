@@ -48,6 +48,7 @@ function operationOf(route: Route): OperationObject {
   return {
     operationId: route.operationId,
     summary: route.summary,
+    tags: [route.path.startsWith('/internal/') ? 'between services (not through the origin)' : 'public'],
     parameters: [
       ...parametersOf(route.params, 'path'),
       ...parametersOf(route.query, 'query'),

@@ -65,6 +65,8 @@ export function openDatabase(url: string, connectionsMax = 10): Database {
     enableKeepAlive: true,
     flags: ['-FOUND_ROWS'],
   });
+  // Times are UTC in every column, also those that the server fills in.
+  pool.pool.on('connection', (connection) => connection.query("SET time_zone = '+00:00'"));
   const acquire = async (): Promise<PoolConnection> => {
     try {
       return await pool.getConnection();

@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Stack, startStack } from '../../scripts/stack/stack.ts';
+import { describeReport } from '../audit/audit.ts';
+import { findK6 } from '../k6-binary.ts';
+import type { Target } from '../target.ts';
+import { type Progress, rush } from './rush.ts';
+
+/** Killed one after the other in the middle of the sale, when so many holds were accepted. */
+const killAt = [
+  { name: 'booking-1', accepted: 210 },
+  { name: 'booking-relay', accepted: 280 },
+  { name: 'booking-persist', accepted: 350 },
+  { name: 'payment-worker', accepted: 420 },
+  { name: 'redis', accepted: 490 },
+];
+const [firstKillMin, lastKillMax] = [200, 800];
+
+interface Kill {
+  name: string;
+  atSeconds: number;
+  acceptedBefore: number;
+  confirmedBefore: number;
+  pidBefore: number | undefined;
+}
+
+let stack: Stack;
+let k6: string;
+beforeAll(async () => {
+  [stack, k6] = await Promise.all([startStack({ seed: true }), findK6(console.log).then(({ path }) => path)]);
+}, 600_000);
+afterAll(() => stack.stop());
+
+const targetOf = ({ addresses, databases, secrets, concerts, settings }: Stack): Target => ({
+  addresses,
+  sources: {
+    redisUrl: databases.redis.seats,
+    shardUrls: databases.mysql.shards,
+    sandboxUrl: addresses.sandbox,
+    sandboxApiKey: secrets.values.sandboxApiKey,
+  },
+  serviceToken: secrets.values.serviceToken,
+  jwtPrivateKeyFile: secrets.jwtPrivateKeyFile,
+  concerts,
+  dataDir: settings.dataDir,
+});
+
+it('kill -9 of a booking process, the relay, a persist worker, a payment worker and Redis in the middle of a rush loses nothing', async () => {
+  const kills: Kill[] = [];
+  const onProgress = ({ tally, elapsedMs }: Progress): void => {
+    const next = killAt[kills.length];
+    if (next === undefined || tally.accepted < next.accepted) return;
+    const process = stack.processes[next.name];
+    // One at a time: the process before is up again, as a lone fault would find it.
+    if (process === undefined || Object.values(stack.processes).some(({ state }) => state !== 'running')) return;
+    kills.push({
+      name: next.name,
+      atSeconds: elapsedMs / 1_000,
+      acceptedBefore: tally.accepted,
+      confirmedBefore: tally.confirmed,
+      pidBefore: process.pid,
+    });
+    process.kill('SIGKILL');
+  };
+  const result = await rush(targetOf(stack), {
+    k6,
+    concertId: stack.concerts.theatre ?? 0,
+    fans: 2_100,
+    holdTtlMs: 20_000,
+    watchers: 50,
+    ratePerSecond: 35,
+    onProgress,
+  });
+
+  const { figures } = result;
+  for (const kill of kills) {
+    console.log(
+      `killed ${kill.name} (process ${kill.pidBefore}, now ${stack.processes[kill.name]?.pid}) after ${kill.atSeconds.toFixed(1)} s: ` +
+        `accepted ${kill.acceptedBefore} before, ${figures.accepted.count - kill.acceptedBefore} after; ` +
+        `confirmed ${kill.confirmedBefore} before, ${figures.confirmed - kill.confirmedBefore} after`,
+    );
+  }
+  console.log(describeReport(result.audit));
+  expect(kills.map(({ name }) => name)).toEqual(killAt.map(({ name }) => name));
+  for (const kill of kills) {
+    expect(kill.acceptedBefore).toBeGreaterThanOrEqual(firstKillMin);
+    expect(kill.acceptedBefore).toBeLessThan(lastKillMax);
+    expect(stack.processes[kill.name]?.pid).not.toBe(kill.pidBefore);
+    expect(stack.processes[kill.name]?.restarts).toBeGreaterThanOrEqual(1);
+  }
+  expect(figures.accepted.count).toBeGreaterThan(kills.at(-1)?.acceptedBefore ?? 0);
+  expect(result.failures).toEqual([]);
+  expect(result.audit.passed).toBe(true);
+  expect(result.soldSeats).toBeGreaterThanOrEqual(1_100);
+}, 600_000);
