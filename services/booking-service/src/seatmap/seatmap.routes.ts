@@ -38,7 +38,12 @@ function getSeatMap({ map, remember }: SeatMapDeps): Route {
       'if-none-match': z.string().max(limits.headerValueBytesMax).optional(),
     }),
     replies: {
-      200: { description: 'the map', schema: seatmapReply },
+      200: {
+        description:
+          'the map. Binary, little endian: u32 concert, u32 layout version, f64 version, u32 seat count, then two bits a seat, four seats a byte, lowest bits first',
+        schema: seatmapReply,
+        otherContentTypes: ['application/octet-stream'],
+      },
       304: { description: 'nothing changed since that ETag' },
     },
     errors: ['not_found'],

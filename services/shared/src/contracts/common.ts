@@ -37,5 +37,10 @@ export const problemSchema = z
     requestId: z.string(),
     retryable: z.boolean(),
     errors: z.array(z.strictObject({ path: z.string(), code: z.string(), message: z.string() })).optional(),
+    conflicts: z
+      .array(seatLabelSchema)
+      .optional()
+      .meta({ description: '`seats_taken`: those of the seats that are not free' }),
+    opensAt: timeSchema.optional().meta({ description: '`sale_not_open`: when it opens' }),
   })
   .meta({ description: 'RFC 9457 problem details' });

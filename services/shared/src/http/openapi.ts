@@ -34,9 +34,12 @@ function operationOf(route: Route): OperationObject {
   for (const [status, reply] of Object.entries(route.replies)) {
     const schema = reply.schema ? schemaOf(reply.schema, 'output') : undefined;
     const contentType = reply.contentType ?? 'application/json';
+    const others = (reply.otherContentTypes ?? []).map((type) => [type, {}] as const);
     responses[status] = {
       description: reply.description,
-      ...((schema || reply.contentType) && { content: { [contentType]: schema ? { schema } : {} } }),
+      ...((schema || reply.contentType) && {
+        content: { [contentType]: schema ? { schema } : {}, ...Object.fromEntries(others) },
+      }),
     };
   }
   for (const [status, codes] of errorsByStatus(route)) {

@@ -27,6 +27,8 @@ interface ReplyDoc {
   schema?: z.ZodType;
   /** When it is not JSON. */
   contentType?: string;
+  /** Other forms of the same, which the client may ask for with `Accept`. */
+  otherContentTypes?: readonly string[];
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

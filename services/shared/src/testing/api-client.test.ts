@@ -65,6 +65,13 @@ test.each<[string, number, unknown, string, RegExp]>([
   ['another content type', 200, JSON.stringify(good), 'text/plain', /as "text\/plain"; documented: application\/json/],
   ['a problem that is none', 404, { error: 'x' }, 'application/problem+json', /required property 'code'/],
   [
+    'a problem of another kind',
+    404,
+    { ...Object(problem('not_found').body), code: 'not_documented' },
+    'application/problem+json',
+    /with the code not_documented; documented: `not_found`/,
+  ],
+  [
     'a problem sent as plain JSON',
     404,
     problem('not_found').body,

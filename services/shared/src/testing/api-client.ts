@@ -17,6 +17,7 @@ export interface ApiReply {
   headers: Headers;
   /** Parsed when it is JSON; else the text. `unknown` is checked against the document, so a test may pick from it. */
   body: unknown;
+  bytes: Buffer;
 }
 
 export interface ApiClient {
@@ -39,7 +40,8 @@ export function createApiClient(baseUrl: string, document: OpenAPIObject): ApiCl
   return {
     async call(method, path, options = {}) {
       const response = await fetch(`${baseUrl}${path}`, requestOf(method, options));
-      const text = await response.text();
+      const bytes = Buffer.from(await response.arrayBuffer());
+      const text = bytes.toString();
       const contentType = response.headers.get('content-type')?.split(';')[0] ?? '';
       const body: unknown = /[/+]json$/.test(contentType) && text !== '' ? JSON.parse(text) : text;
       const what = `${method} ${path} answered ${response.status}`;
@@ -51,12 +53,13 @@ export function createApiClient(baseUrl: string, document: OpenAPIObject): ApiCl
       const documented = (operation ?? (response.status === 405 ? here[0] : undefined))?.replies.get(response.status);
       if (documented === undefined) throw new Error(`${what}, which is not documented: ${text.slice(0, 500)}`);
       if (method !== 'HEAD') checkReply(what, documented, contentType, body, text);
-      return { status: response.status, headers: response.headers, body };
+      return { status: response.status, headers: response.headers, body, bytes };
     },
   };
 }
 
 interface DocumentedReply {
+  description: string;
   /** Content type -> its schema's check; null when any content of that type will do. */
   content: Map<string, ValidateFunction | null>;
 }
@@ -88,7 +91,7 @@ function repliesOf(operation: OperationObject, at: string[], ajv: Ajv2020): Map<
       const pointer = [...at, 'responses', status, 'content', type, 'schema'].map(escapePointer).join('/');
       content.set(type, media.schema === undefined ? null : ajv.compile({ $ref: `openapi#/${pointer}` }));
     }
-    replies.set(Number(status), { content });
+    replies.set(Number(status), { description: reply.description ?? '', content });
   }
   return replies;
 }
@@ -102,9 +105,19 @@ function checkReply(what: string, reply: DocumentedReply, contentType: string, b
   if (validate === undefined) {
     throw new Error(`${what} as "${contentType}"; documented: ${[...reply.content.keys()].join(', ')}.`);
   }
-  if (validate === null || validate(body)) return;
+  if (validate === null || validate(body)) {
+    if (contentType === 'application/problem+json') checkCode(what, reply, body);
+    return;
+  }
   const faults = validate.errors?.map((fault) => `  ${fault.instancePath || '(body)'} ${fault.message}`) ?? [];
   throw new Error(`${what} with a body unlike the document:\n${faults.join('\n')}\n${text.slice(0, 500)}`);
+}
+
+/** A problem's code is one of those that stand in the description of its status (openapi.ts writes them there). */
+function checkCode(what: string, reply: DocumentedReply, body: unknown): void {
+  const code = typeof body === 'object' && body !== null && 'code' in body ? body.code : undefined;
+  if (typeof code !== 'string' || reply.description.includes(`\`${code}\``)) return;
+  throw new Error(`${what} with the code ${code}; documented: ${reply.description}`);
 }
 
 function requestOf(method: string, options: CallOptions): RequestInit {
