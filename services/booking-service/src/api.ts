@@ -62,6 +62,7 @@ export const apiDocument = (): OpenApiBuilder =>
     'Frontrow booking-service',
     'Concerts, the live seat map, holds and bookings. Live changes come over socket.io at /socket.io/ (websocket transport only): send `watch {concertId}`; ' +
       'receive `snapshot {concertId, layoutVersion, version}`, `delta` (binary, little endian: u32 concert, u32 seats, f64 from version, f64 to version, then u32 a seat: ' +
-      'index * 4 + state) and, for your own bookings, `booking {id, status, phase, expiresAt}`. When a delta does not start at your version, read the seat map again.',
+      'index * 4 + state) and, for your own bookings, `booking {id, status, phase, expiresAt}`. A delta that ends at or before your version says nothing new; one that ' +
+      'starts at or before it leads to its end; when it starts after your version, frames are missing: read the seat map again.',
     describedRoutes(),
   );

@@ -27,8 +27,8 @@ const userRoomOf = (userId: string): string => `user:${userId}`;
 /**
  * The live seat map over socket.io, websocket transport only: processes share a port and nothing is sticky, so long polling
  * could not work. One room per concert and never an exception in an emit, so that uWebSockets' own publish is used.
- * Frames may be lost for a slow receiver: each delta says from and to which version it leads, and a client that sees a gap
- * reads the seat map again.
+ * Frames may be lost for a slow receiver: each delta says from and to which version it leads, and a client whose version lies
+ * before it reads the seat map again.
  */
 export class SeatMapSockets {
   readonly #options: SocketOptions;

@@ -35,6 +35,8 @@ export class SeatMap {
   #encoded: Encoded | null = null;
   #deltaFrom = 0;
   #deltaSeats = new Set<number>();
+  /** True after a reset, until the watchers were told. */
+  #restarted = false;
 
   constructor(concertId: ConcertId, layoutVersion: number, seatCount: number) {
     this.concertId = concertId;
@@ -82,7 +84,7 @@ export class SeatMap {
     return free;
   }
 
-  /** Starts anew from the state of Redis. Watchers see a gap and ask for the map again. */
+  /** Starts anew from the state of Redis. The next frame, which may be empty, shows watchers a gap: they read the map again. */
   reset(snapshot: Snapshot): void {
     this.#states = Buffer.from(snapshot.seats, 'latin1');
     this.#owners = new Array<UserId | null>(this.#states.length).fill(null);
@@ -93,6 +95,7 @@ export class SeatMap {
     this.#encoded = null;
     this.#deltaFrom = this.version;
     this.#deltaSeats.clear();
+    this.#restarted = true;
   }
 
   /** @returns `old` for a change that is in already, `gap` when one is missing before it or another epoch began. */
@@ -125,11 +128,12 @@ export class SeatMap {
   }
 
   /**
-   * Everything that changed since the last call, in one frame; null when nothing did.
+   * Everything that changed since the last call, in one frame; null when nothing did. It carries the last state of each
+   * seat, so it leads from any version within it to its end.
    * Little endian: u32 concert, u32 seats in the frame, f64 from version, f64 to version, then u32 a seat: index * 4 + state.
    */
   takeDelta(): Buffer | null {
-    if (this.version === this.#deltaFrom) return null;
+    if (this.version === this.#deltaFrom && !this.#restarted) return null;
     const frame = Buffer.allocUnsafe(24 + this.#deltaSeats.size * 4);
     frame.writeUInt32LE(this.concertId, 0);
     frame.writeUInt32LE(this.#deltaSeats.size, 4);
@@ -139,6 +143,7 @@ export class SeatMap {
     for (const seat of this.#deltaSeats) offset = frame.writeUInt32LE(seat * 4 + this.stateOf(seat), offset);
     this.#deltaFrom = this.version;
     this.#deltaSeats.clear();
+    this.#restarted = false;
     return frame;
   }
 
