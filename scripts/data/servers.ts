@@ -62,6 +62,8 @@ export interface TestServer {
   readonly url: string;
   readonly port: number;
   readonly dataDir: string;
+  /** Of the server process that runs now. */
+  pid(): number;
   /** Ends it as a crash would. */
   kill(): Promise<void>;
   /** Stops it when it runs, and starts it again on the same port and data. */
@@ -249,6 +251,7 @@ function asTestServer(
     url,
     port,
     dataDir,
+    pid: () => server.pid,
     kill: () => server.kill(),
     restart: async () => {
       await server.stop();
