@@ -71,19 +71,26 @@ function installWithApt(names, missing) {
   );
   withoutServiceStart(() => {
     const install = ['install', '--yes', '--no-install-recommends', ...packages];
-    if (aptGet(install, 'quiet')) return;
-    console.log('Package lists are old or absent: apt-get update ...');
-    if (aptGet(['update'], 'loud') && aptGet(install, 'loud')) return;
-    throw new Stop(`apt-get could not install ${packages.join(' ')}; its own words are above.`);
+    if (aptGet(install).ok) return;
+    console.log('Package lists are old or absent: apt-get update first ...');
+    const update = aptGet(['update']);
+    const again = aptGet(install);
+    if (again.ok) return;
+    throw new Stop(
+      `apt-get could not install ${packages.join(' ')}. It said:\n${update.ok ? '' : update.output}${again.output}`,
+    );
   });
 }
 
-function aptGet(args, mode) {
-  const result = spawnSync('apt-get', ['--quiet', '--quiet', ...args], {
-    stdio: ['ignore', mode === 'loud' ? 'inherit' : 'ignore', mode === 'loud' ? 'inherit' : 'ignore'],
+/** Its pages of progress are of interest only when it fails. */
+function aptGet(args) {
+  const result = spawnSync('apt-get', ['--quiet', '--quiet', '--option', 'Dpkg::Use-Pty=0', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'a' },
   });
-  return result.status === 0;
+  return { ok: result.status === 0, output: `${result.stdout ?? ''}${result.stderr ?? ''}` };
 }
 
 /** Debian starts a service when it installs one. Frontrow runs private instances, so policy-rc.d forbids it meanwhile. */
