@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { io } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { projectRoot } from './files.ts';
 import { readLivingRecord, readRecord } from './lock.ts';
@@ -122,6 +123,17 @@ describe('a stack of a test', () => {
     const sold = [...states].filter((state) => state === '2').length / states.length;
     expect(sold).toBeGreaterThan(0.93);
     expect(sold).toBeLessThan(1);
+  });
+
+  test('a live map passes through the origin', async () => {
+    const socket = io(stack.addresses.origin, { transports: ['websocket'], reconnection: false });
+    const snapshot = new Promise((resolve, reject) => {
+      socket.once('snapshot', resolve);
+      socket.once('connect_error', reject);
+    });
+    socket.emit('watch', { concertId: stack.concerts.theatre });
+    expect(await snapshot).toMatchObject({ concertId: stack.concerts.theatre });
+    socket.disconnect();
   });
 
   test.each(['redis', 'mariadb', 'booking-1', 'payment-worker'])('%s comes back when it is killed', async (name) => {
