@@ -1,5 +1,5 @@
 import { limits } from '@frontrow/shared/limits.ts';
-import { commandLine, durationMs, isMain, runCommand, wholeNumber } from '../scripts/cli.ts';
+import { commandLine, durationMs, isMain, runCommand, UserError, wholeNumber } from '../scripts/cli.ts';
 import { describeReport } from './audit/audit.ts';
 import { findK6 } from './k6-binary.ts';
 import { Display } from './rush/display.ts';
@@ -18,7 +18,7 @@ the theatre's 1,200) are sold in MySQL and the audit passes. loadtest/README.md 
   --concert NAME    the seed's key or a concert's number (default theatre); everything that was sold there is deleted
   --hold-ttl TIME   how long a hold lasts (default 30s)
   --rate N          fans who arrive in a second, over the whole rush; half of them come in the first third of the time
-                    (default: so that the last come when the first holds run out, at most 100)
+                    (default: so that the last come when the first holds run out, at most 80)
   --watchers N      websockets that watch (default 200)
   --through-origin  every request through the web origin instead of to the services' own ports
   --help            this text
@@ -36,12 +36,7 @@ async function main(): Promise<void> {
   });
   const fans = wholeNumber('fans', given.fans, 1, 1_000_000);
   const watchers = wholeNumber('watchers', given.watchers, 0, 10_000);
-  const holdTtlMs = wholeNumber(
-    'hold-ttl',
-    String(durationMs('hold-ttl', given['hold-ttl'])),
-    limits.holdTtlMsMin,
-    limits.holdTtlMsMax,
-  );
+  const holdTtlMs = holdTtl(given['hold-ttl']);
   const ratePerSecond =
     given.rate === undefined ? defaultRate(fans, holdTtlMs) : wholeNumber('rate', given.rate, 1, 100_000);
 
@@ -74,6 +69,14 @@ async function main(): Promise<void> {
   console.log(`Client log: ${clientLog}\nFigures:    ${resultsFile}`);
   console.log(passed ? 'The rush passes.' : `The rush FAILS: ${failures.join('; ')}.`);
   if (!passed) process.exitCode = 1;
+}
+
+function holdTtl(text: string): number {
+  const ms = durationMs('hold-ttl', text);
+  if (ms >= limits.holdTtlMsMin && ms <= limits.holdTtlMsMax) return ms;
+  throw new UserError(
+    `--hold-ttl takes ${limits.holdTtlMsMin / 1_000}s to ${limits.holdTtlMsMax / 60_000}m, not "${text}".`,
+  );
 }
 
 function progressLine({ elapsedMs, tally, durable, waitingFor }: Progress, fans: number): string {

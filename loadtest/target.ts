@@ -17,9 +17,8 @@ export interface Target {
   dataDir: string;
 }
 
-/** @throws UserError when no stack runs with the data folder of the settings. */
-export async function runningTarget(): Promise<Target> {
-  const { dataDir } = loadSettings();
+/** @throws UserError when no stack runs with this data folder (by default, that of the settings). */
+export async function runningTarget(dataDir: string = loadSettings().dataDir): Promise<Target> {
   const status = await stackStatus(dataDir);
   if (!status)
     throw new UserError(`Nothing runs with the data folder ${dataDir}. Start it in another terminal: npm start`);

@@ -107,7 +107,7 @@ export async function waitForQuiet(
     // Twice in a row: a payment may stand between two steps, each of which looks quiet.
     quietReads = reasons.length === 0 ? quietReads + 1 : 0;
     if (quietReads >= 2 || Date.now() >= deadline) return reasons;
-    options.onWait?.(reasons);
+    if (reasons.length > 0) options.onWait?.(reasons);
     await new Promise((resolve) => setTimeout(resolve, quietReads > 0 ? 100 : 250));
   }
 }

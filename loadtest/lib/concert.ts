@@ -1,12 +1,8 @@
 import { Trend } from 'k6/metrics';
 import { bodyOf, get } from './http.ts';
 
-export interface Layout {
-  /** Labels by seat index. */
-  labels: string[];
-  /** Neighbours in one row: for each seat the number of its row. */
-  rows: number[];
-}
+/** The labels by seat index, joined by blanks: one string is cheap to hand to a thousand virtual users, a list is not. */
+export type Layout = string;
 
 interface ConcertBody {
   layoutVersion: number;
@@ -26,15 +22,13 @@ export function readLayout(bookingUrl: string, concertId: number): Layout {
   const concertUrl = `${bookingUrl}/api/concerts/${concertId}`;
   const concert = bodyOf<ConcertBody>(get(concertUrl, { name: 'concert' }));
   const answer = get(`${concertUrl}/layout/${concert.layoutVersion}`, { name: 'layout' });
-  const layout: Layout = { labels: [], rows: [] };
-  const rows = bodyOf<LayoutBody>(answer).sections.flatMap((section) => section.rows);
-  for (const [row, { seats }] of rows.entries()) {
-    for (const { index, label } of seats) {
-      layout.labels[index] = label;
-      layout.rows[index] = row;
-    }
+  const labels: string[] = [];
+  for (const { index, label } of bodyOf<LayoutBody>(answer).sections.flatMap(({ rows }) =>
+    rows.flatMap(({ seats }) => seats),
+  )) {
+    labels[index] = label;
   }
-  return layout;
+  return labels.join(' ');
 }
 
 /** @returns null when the map could not be read. */
@@ -44,17 +38,18 @@ export function readSeatMap(bookingUrl: string, concertId: number): SeatMap | nu
 }
 
 /**
- * Free seats as a fan would choose them: near the front, side by side when there are such, fewer when there are not enough.
- * @returns seat indexes, ascending; empty when nothing is free.
+ * Free seats as a fan would choose them: near the front, in one row when there are such, fewer when there are not enough.
+ * @returns labels in index order; empty when nothing is free.
  */
-export function pickSeats(states: string, rows: readonly number[], wanted: number): number[] {
+export function pickSeats(states: string, labels: readonly string[], wanted: number): string[] {
   const free: number[] = [];
   for (let seat = states.indexOf('0'); seat >= 0; seat = states.indexOf('0', seat + 1)) free.push(seat);
-  if (free.length === 0) return [];
   // Squared: the front is wanted more, so that fans do clash.
   const start = Math.floor(Math.random() ** 2 * free.length);
-  const together = free.slice(start, start + wanted);
-  const [first = 0] = together;
-  const inOneRow = together.filter((seat) => rows[seat] === rows[first]);
-  return inOneRow.length === together.length ? together : inOneRow.length > 1 ? inOneRow : together;
+  const next = free.slice(start, start + wanted).map((seat) => labels[seat] ?? '');
+  const inOneRow = next.filter((label) => rowOf(label) === rowOf(next[0] ?? ''));
+  return inOneRow.length > 1 ? inOneRow : next;
 }
+
+/** The label without the seat's number. */
+const rowOf = (label: string): string => label.slice(0, label.lastIndexOf('-'));

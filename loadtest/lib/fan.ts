@@ -32,9 +32,13 @@ const confirmWithinMs = 60_000;
 
 const between = (min: number, max: number): number => min + Math.random() * (max - min);
 
+/** Split once in each virtual user. */
+let labels: string[] | undefined;
+
 /** One fan, from the arrival to the end. @param number makes the Idempotency-Keys of this fan its own. */
 export function liveAsFan(number: number, token: string, layout: Layout): FanOutcome {
-  const hold = getSeats(number, token, layout);
+  labels ??= layout.split(' ');
+  const hold = getSeats(number, token, labels);
   if (hold === null) return 'found_no_seat';
   const mind = Math.random();
   if (mind < 0.06) return 'walked_away';
@@ -43,19 +47,19 @@ export function liveAsFan(number: number, token: string, layout: Layout): FanOut
   return buy(number, token, hold);
 }
 
-function getSeats(number: number, token: string, layout: Layout): Hold | null {
+function getSeats(number: number, token: string, seatLabels: readonly string[]): Hold | null {
   const user = userOf(token);
   const wanted = pickQuantity();
   let [clashes, looks] = [0, 0];
   while (clashes < clashesMax && looks < looksMax) {
     const map = readSeatMap(bookingUrl, concertId);
     if (map === null) return null;
-    const seats = pickSeats(map.states, layout.rows, wanted).map((seat) => layout.labels[seat] ?? '');
+    const seats = pickSeats(map.states, seatLabels, wanted);
     if (seats.length === 0) {
       looks += 1;
       // With nothing held, nothing can come back.
       if (!map.states.includes('1')) return null;
-      if (looks < looksMax) sleep(between(1, 3));
+      if (looks < looksMax) sleep(between(0.7, 1.5));
       continue;
     }
     const key = `rush-${number}-${clashes}`;

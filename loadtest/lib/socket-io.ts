@@ -28,13 +28,16 @@ export function connectSocketIo(url: string, handlers: Handlers): SocketIo {
     close: () => socket.close(),
   };
   let waiting: string | null = null;
+  // Every delta has the same head: parsing it once is enough.
+  let [knownHead, knownEvent] = ['', ''];
 
   const receiveText = (frame: string): void => {
     if (frame.startsWith('42')) {
       const [event, body] = JSON.parse(frame.slice(2)) as [string, unknown];
       handlers.onEvent(event, body, null);
     } else if (frame.startsWith('451-')) {
-      [waiting] = JSON.parse(frame.slice(4)) as [string];
+      if (frame !== knownHead) [knownHead, [knownEvent]] = [frame, JSON.parse(frame.slice(4)) as [string]];
+      waiting = knownEvent;
     } else if (frame === '2') socket.send('3');
     else if (frame.startsWith('40')) handlers.onConnect(client);
     else if (frame.startsWith('44')) handlers.onEnd(`refused: ${frame.slice(2)}`);

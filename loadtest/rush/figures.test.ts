@@ -70,7 +70,7 @@ test('nothing at all makes figures too', () => {
 });
 
 test.each([
-  [5_000, 30_000, 100],
+  [5_000, 30_000, 80],
   [1_000, 30_000, 22],
   [10, 1_800_000, 1],
 ])('%d fans and holds of %d ms: %d fans a second', (fans, ttlMs, rate) => expect(defaultRate(fans, ttlMs)).toBe(rate));

@@ -51,7 +51,7 @@ export interface RushResult {
   thresholdsCrossed: boolean;
 }
 
-const fansPerSecondMax = 100;
+const fansPerSecondMax = 80;
 /** Eleven of twelve: 1,100 of the theatre's 1,200. */
 const soldShareMin = 11 / 12;
 const tickMs = 100;
