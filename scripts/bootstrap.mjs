@@ -32,7 +32,11 @@ const commands = {
   tokens: { file: 'scripts/tokens.ts', about: 'access tokens of virtual fans, one a line' },
   rush: { file: 'loadtest/rush.ts', about: '5,000 fans after 1,200 seats, then the audit' },
   audit: { file: 'loadtest/audit.ts', about: 'compare Redis, log, MySQL and the ledger, seat by seat' },
-  bench: { file: 'scripts/bench/bench.ts', databases: 'private', about: 'what each tactic is worth, against its control' },
+  bench: {
+    file: 'scripts/bench/bench.ts',
+    databases: 'private',
+    about: 'what each tactic is worth, against its control',
+  },
   recover: { file: 'scripts/recover.ts', about: "rebuild a concert's state in Redis from MySQL" },
   'dead-changes': { file: 'scripts/dead-changes.ts', about: 'list or replay changes that could not be stored' },
   test: {

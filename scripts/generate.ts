@@ -38,15 +38,16 @@ function servicesWithDocument(): string[] {
 /** Each service's `api.ts` builds its document from the schemas that validate. */
 async function openApiOf(service: string): Promise<unknown> {
   const module: unknown = await import(pathToFileURL(join(projectRoot, 'services', service, 'src/api.ts')).href);
-  if (
-    typeof module !== 'object' ||
-    module === null ||
-    !('apiDocument' in module) ||
-    typeof module.apiDocument !== 'function'
-  ) {
+  if (!hasFunction(module, 'apiDocument'))
     throw new Error(`services/${service}/src/api.ts does not export apiDocument()`);
-  }
-  return module.apiDocument();
+  const document = module.apiDocument();
+  if (!hasFunction(document, 'getSpec'))
+    throw new Error(`apiDocument() of ${service} does not return an OpenApiBuilder`);
+  return document.getSpec();
+}
+
+function hasFunction<Name extends string>(value: unknown, name: Name): value is Record<Name, () => unknown> {
+  return typeof Object(value)[name] === 'function';
 }
 
 function errorsPage(): string {
