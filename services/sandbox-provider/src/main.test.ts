@@ -55,7 +55,7 @@ const headers = { authorization: `Bearer ${testApiKey}`, 'content-type': 'applic
 test('what was answered survives kill -9, and a pending charge ends in the next life', async () => {
   const first = start();
   await ready();
-  const bodies = Array.from({ length: 50 }, (_, n) => newChargeBody(n === 0 ? 'pm_late_1s' : 'pm_ok'));
+  const bodies = Array.from({ length: 50 }, (_, n) => newChargeBody(n === 0 ? 'pm_late_5s' : 'pm_ok'));
   const charges = await Promise.all(
     bodies.map(async (body) => {
       const reply = await fetch(`http://127.0.0.1:${port}/v1/charges`, {
@@ -76,13 +76,13 @@ test('what was answered survives kill -9, and a pending charge ends in the next 
   expect(items.map(({ id }) => id).sort()).toEqual(charges.map(({ id }) => id).sort());
   const key = bodies[0]?.key ?? '';
   await vi.waitFor(() => expect(merchant.of(key).map(({ event }) => event.type)).toContain('charge.succeeded'), {
-    timeout: 10_000,
+    timeout: 25_000,
   });
 
   second.kill('SIGTERM');
   const [code] = await once(second, 'exit');
   expect(code).toBe(0);
-});
+}, 60_000);
 
 test('a wrong environment names every fault and stops the start', async () => {
   const process_ = start({ PORT: 'x', SANDBOX_API_KEY: 'short', SANDBOX_WEBHOOK_URL: 'ftp://x' });
