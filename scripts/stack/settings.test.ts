@@ -2,6 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { apiEnv as bookingApiEnv, workerEnv as bookingWorkerEnv } from '../../services/booking-service/src/env.ts';
+import { mainEnv as paymentEnv, workerEnv as paymentWorkerEnv } from '../../services/payment-service/src/env.ts';
+import { envSchema as sandboxEnv } from '../../services/sandbox-provider/src/env.ts';
+import { envSchema as userEnv } from '../../services/user-service/src/env.ts';
 import { projectRoot } from './files.ts';
 import { wantedPorts } from './processes.ts';
 import { loadSettings, parseSettings, SettingsError, settingNames } from './settings.ts';
@@ -85,8 +89,15 @@ test('.env gives settings', () => {
   expect(settings.serviceEnv).toEqual({ LOG_LEVEL: 'debug' });
 });
 
-test('.env.example explains every variable and no other', () => {
+test('.env.example explains every setting and no other, and every variable of a service that runs alone', () => {
   const text = readFileSync(join(projectRoot, '.env.example'), 'utf8');
-  const named = [...text.matchAll(/^#?\s?([A-Z][A-Z0-9_]*)=/gm)].map((match) => match[1]);
-  expect([...new Set(named)].sort()).toEqual(settingNames);
+  const namesIn = (part: string) => [...part.matchAll(/^#?\s?([A-Z][A-Z0-9_]*)=/gm)].flatMap((match) => match[1] ?? []);
+  const [settings = '', alone = ''] = text.split(/^# === One service alone =+$/m);
+  expect([...new Set(namesIn(settings))].sort()).toEqual(settingNames);
+
+  const schemas = [userEnv, bookingApiEnv, bookingWorkerEnv, paymentEnv, paymentWorkerEnv, sandboxEnv];
+  const read = new Set(schemas.flatMap(({ shape }) => Object.keys(shape)));
+  const explained = new Set(namesIn(text));
+  expect([...read].filter((name) => !explained.has(name))).toEqual([]);
+  expect(namesIn(alone).filter((name) => !read.has(name))).toEqual([]);
 });
