@@ -4,6 +4,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { commandLine, isMain, runCommand, wholeNumber } from '../cli.ts';
 import { projectRoot } from '../stack/files.ts';
+import type { Benchmark, Measure } from './benchmark.ts';
 import { holdBatching } from './hold-batching.ts';
 import { mapMemory } from './map-memory.ts';
 import { persistRanges } from './persist-ranges.ts';
@@ -16,24 +17,6 @@ result is appended to scripts/bench/results.jsonl with date, commit and machine.
 
   --rounds N    pairs of each benchmark (default 5)
   --help        this text`;
-
-/** What one run of one side did. */
-export interface Measure {
-  work: number;
-  wallSeconds: number;
-  /** Of the process that the benchmark is about. */
-  cpuSeconds: number;
-}
-
-export interface Benchmark {
-  name: string;
-  unit: string;
-  /** Whose CPU is counted. */
-  cpuOf: string;
-  tactic: { label: string; run: () => Promise<Measure> };
-  control: { label: string; run: () => Promise<Measure> };
-  stop: () => Promise<void>;
-}
 
 const median = (numbers: number[]): number =>
   [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;

@@ -7,7 +7,7 @@ import { ConcertScripts } from '../../services/booking-service/src/engine/script
 import { openConcert } from '../../services/booking-service/src/engine/testing.ts';
 import { HoldStore } from '../../services/booking-service/src/hold/hold.store.ts';
 import { startTestRedis } from '../data/servers.ts';
-import type { Benchmark, Measure } from './bench.ts';
+import type { Benchmark, Measure } from './benchmark.ts';
 
 const seatCount = 40_000;
 const underWay = 512;

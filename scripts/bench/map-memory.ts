@@ -1,5 +1,5 @@
 import { SeatMap } from '../../services/booking-service/src/seatmap/seatmap.ts';
-import type { Benchmark, Measure } from './bench.ts';
+import type { Benchmark, Measure } from './benchmark.ts';
 
 const seatCount = 50_000;
 const reads = 20_000;

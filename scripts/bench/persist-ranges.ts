@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { lastInLog } from '../../services/booking-service/src/engine/log.ts';
 import { Fans, startStoreWorld } from '../../services/booking-service/src/testing/store-world.ts';
-import type { Benchmark, Measure } from './bench.ts';
+import type { Benchmark, Measure } from './benchmark.ts';
 
 const steps = 1_500;
 

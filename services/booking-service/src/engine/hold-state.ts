@@ -16,7 +16,7 @@ export type HoldEvent =
   | 'settle_sold'
   | 'settle_lost'
   | 'cancel';
-export interface HoldMove {
+interface HoldMove {
   from: Phase | 'none';
   event: HoldEvent;
   to: Phase;

@@ -75,7 +75,8 @@ export class Recovery {
         lostAtLeast: Math.max(0, ...newest.map((n) => n - cursor.last.n)),
         lastDurable: `${cursor.last.epoch}-${cursor.last.n}`,
       };
-      this.#options.log.warn(report, epoch === 1 ? 'a concert was opened' : 'a concert was recovered');
+      if (epoch === 1) this.#options.log.info(report, 'a concert was opened');
+      else this.#options.log.warn(report, 'a concert was recovered');
       return report;
     });
   }

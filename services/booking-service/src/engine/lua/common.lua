@@ -80,19 +80,39 @@ local function append(epoch, change)
   return id, id .. '|' .. change
 end
 
-local function set_seats(seat_list, state)
+-- First and last seat when the seats are neighbours, which most holds are: one command then does for all of them.
+local function neighbours(seat_list, seat_count)
+  local first, last = tonumber(string.match(seat_list, '^%d+')), tonumber(string.match(seat_list, '%d+$'))
+  if last - first + 1 == seat_count then
+    return first, last
+  end
+  return nil
+end
+
+local function set_seats(seat_list, seat_count, state)
+  local first = neighbours(seat_list, seat_count)
+  if first then
+    redis.call('SETRANGE', SEATS, first, string.rep(state, seat_count))
+    return
+  end
   for seat in string.gmatch(seat_list, '%d+') do
     redis.call('SETRANGE', SEATS, seat, state)
   end
 end
 
-local function all_free(seat_list)
+-- The seats of the list that are not free, in its order.
+local function taken_seats(seat_list, seat_count)
+  local first, last = neighbours(seat_list, seat_count)
+  if first and redis.call('GETRANGE', SEATS, first, last) == string.rep(FREE, seat_count) then
+    return {}
+  end
+  local taken = {}
   for seat in string.gmatch(seat_list, '%d+') do
     if redis.call('GETRANGE', SEATS, seat, seat) ~= FREE then
-      return false
+      taken[#taken + 1] = tonumber(seat)
     end
   end
-  return true
+  return taken
 end
 
 -- How long an ended record must be remembered: a key's whole window, and as long when a payment may still be open.
@@ -108,7 +128,7 @@ local function commit_change(kind, now, seat_state, user, records, record)
   local epoch = redis.call('HGET', META, 'epoch')
   local _, line = append(epoch, encode_change(kind, now, seat_state, user, record))
   if seat_state ~= UNTOUCHED then
-    set_seats(record[SEAT_LIST], seat_state)
+    set_seats(record[SEAT_LIST], record[SEAT_COUNT], seat_state)
   end
   save_records(user, kept_records(records, now))
   redis.call('SPUBLISH', LIVE, line)

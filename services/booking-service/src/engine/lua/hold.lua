@@ -60,19 +60,21 @@ local function refuse_limits(records, seat_count)
   return nil
 end
 
-local function refuse_taken(seat_list)
-  local refusal = { 'seats_taken' }
-  for seat in string.gmatch(seat_list, '%d+') do
-    if redis.call('GETRANGE', SEATS, seat, seat) ~= FREE then
-      refusal[#refusal + 1] = tonumber(seat)
-    end
-  end
+local function refuse_taken(seat_list, seat_count)
   --[[guard:seats_free]]
-  if #refusal > 1 then
-    return refusal
+  local taken = taken_seats(seat_list, seat_count)
+  if #taken > 0 then
+    return { 'seats_taken', unpack(taken) }
   end
   --[[/guard]]
   return nil
+end
+
+-- encode_change for a new hold: the numbers that the whole batch shares are made into text once.
+local now_text, expires_text = whole(now), whole(expires)
+local function encode_hold(id, user, keyed, total, seat_list)
+  return 'hold|' .. now_text .. '|' .. TAKEN .. '|' .. id .. '|' .. user .. '|held|' .. whole(total) .. '|' .. expires_text
+    .. '|' .. expires_text .. '|0|' .. keyed .. '|' .. now_text .. '|' .. seat_list
 end
 
 local function hold(id, user, keyed, total, seat_count, seat_list)
@@ -82,18 +84,18 @@ local function hold(id, user, keyed, total, seat_count, seat_list)
     return answer_resend(known, seat_list)
   end
   local records = kept_records(all, now)
-  local refusal = refuse_sale() or refuse_limits(records, seat_count) or refuse_taken(seat_list)
+  local refusal = refuse_sale() or refuse_limits(records, seat_count) or refuse_taken(seat_list, seat_count)
   if refusal then
     return refusal
   end
   local record = { id, HELD, seat_list, seat_count, total, expires, expires, 0, keyed, now, 0 }
-  local log_id, line = append(epoch, encode_change('hold', now, TAKEN, user, record))
-  set_seats(seat_list, TAKEN)
+  local log_id, line = append(epoch, encode_hold(id, user, keyed, total, seat_list))
+  set_seats(seat_list, seat_count, TAKEN)
   records[#records + 1] = record
   save_records(user, records)
   lines[#lines + 1] = line
   due[#due + 1] = user .. ' ' .. id
-  return { 'held', tonumber(string.match(log_id, '%-(%d+)$')), expires, total }
+  return { 'held', tonumber(string.sub(log_id, #epoch + 2)), expires, total }
 end
 
 local reply = { 'done' }

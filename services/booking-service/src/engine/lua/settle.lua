@@ -24,7 +24,7 @@ if not record then
 end
 record[TOTAL] = total
 --[[guard:settle_seats_free]]
-if not owned and not all_free(seat_list) then
+if not owned and #taken_seats(seat_list, seat_count) > 0 then
   record[PHASE] = LOST
   record[KEEP_UNTIL] = now + window_ms
   commit_change('settle', now, UNTOUCHED, user, records, record)

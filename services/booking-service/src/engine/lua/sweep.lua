@@ -20,7 +20,7 @@ local function sweep_hold(user, id)
   record[PHASE] = ENDED
   record[KEEP_UNTIL] = keep_until(record, now, window_ms, resend_ms)
   local _, line = append(epoch, encode_change('sweep', now, FREE, user, record))
-  set_seats(record[SEAT_LIST], FREE)
+  set_seats(record[SEAT_LIST], record[SEAT_COUNT], FREE)
   save_records(user, kept_records(records, now))
   lines[#lines + 1] = line
 end
