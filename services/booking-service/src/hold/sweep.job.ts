@@ -42,13 +42,17 @@ export function startSweeper({ scripts, concertIds, log, onRecovering, onEnded }
   };
 
   const tick = async (): Promise<void> => {
-    try {
-      for (const concertId of concertIds()) {
-        if ((dueAtMs.get(concertId) ?? 0) <= Date.now()) await sweepConcert(concertId);
+    for (const concertId of concertIds()) {
+      if ((dueAtMs.get(concertId) ?? 0) > Date.now()) continue;
+      try {
+        await sweepConcert(concertId);
+      } catch (error) {
+        // While Redis is away nothing can be held either; its connection says so in the log.
+        if (error instanceof UnavailableError) break;
+        // One concert that cannot be swept must not keep the others from it.
+        log.error({ err: error, concertId }, 'a sweep failed');
+        dueAtMs.set(concertId, Date.now() + limits.sweepIdleMs);
       }
-    } catch (error) {
-      // While Redis is away nothing can be held either; its connection says so in the log.
-      if (!(error instanceof UnavailableError)) log.error({ err: error }, 'a sweep failed');
     }
     if (running) timer = setTimeout(tick, limits.sweepTickMs);
   };

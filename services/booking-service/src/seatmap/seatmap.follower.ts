@@ -21,14 +21,15 @@ interface FollowerOptions {
   redis: Redis;
   subscriber: Redis;
   log: Logger;
-  /** Hears every change, once and in order. */
+  /** Hears every change, once and in order, but for those that a new snapshot brought. */
   onChange?: (concertId: ConcertId, change: Change) => void;
   /** Hears up to which change the database has the concert. */
   onDurable?: (concertId: ConcertId, version: number) => void;
+  compareEveryMs?: number;
 }
 
 const gapEntriesMax = 5_000;
-const compareEveryMs = 1_000;
+const compareEveryMsDefault = 1_000;
 
 /**
  * Keeps seat maps equal to Redis: subscribes first and buffers, takes a snapshot, applies what is newer. A gap is filled from
@@ -45,7 +46,7 @@ export class SeatMapFollower {
     options.subscriber.on('smessage', (channel: string, message: string) =>
       this.#receive(concertOfLiveChannel(channel), message),
     );
-    this.#timer = setInterval(() => void this.#compareAll(), compareEveryMs);
+    this.#timer = setInterval(() => void this.#compareAll(), options.compareEveryMs ?? compareEveryMsDefault);
   }
 
   async follow(map: SeatMap): Promise<void> {
@@ -118,20 +119,23 @@ export class SeatMapFollower {
 
   /** @returns false when the log does not continue where the map stands. */
   async #fillFromLog(map: SeatMap): Promise<boolean> {
-    const entries = await this.#options.redis.xrange(
-      keysOf(map.concertId).log,
-      `(${map.epoch}-${map.n}`,
-      '+',
-      'COUNT',
-      gapEntriesMax,
-    );
-    for (const [id, fields] of entries) {
-      const decoded = decodeChange(id, fields[1] ?? '');
-      if (!decoded.ok || map.apply(decoded.value) === 'gap') return false;
-      this.#options.onChange?.(map.concertId, decoded.value);
+    for (;;) {
+      const entries = await this.#options.redis.xrange(
+        keysOf(map.concertId).log,
+        `(${map.epoch}-${map.n}`,
+        '+',
+        'COUNT',
+        gapEntriesMax,
+      );
+      for (const [id, fields] of entries) {
+        const decoded = decodeChange(id, fields[1] ?? '');
+        if (!decoded.ok || map.apply(decoded.value) === 'gap') return false;
+        this.#options.onChange?.(map.concertId, decoded.value);
+      }
+      if (entries.length === gapEntriesMax) continue;
+      // Nothing newer than the map: either nothing happened, or Redis lost what the map has seen.
+      return entries.length > 0 || (await this.#lastId(map.concertId)) === `${map.epoch}-${map.n}`;
     }
-    // Nothing newer than the map: either nothing happened, or Redis lost what the map has seen.
-    return entries.length > 0 || (await this.#lastId(map.concertId)) === `${map.epoch}-${map.n}`;
   }
 
   async #takeSnapshot(map: SeatMap): Promise<void> {
