@@ -1,6 +1,7 @@
 import type { Witnesses } from '../audit/load.ts';
 import { loadProgress } from '../audit/mysql-state.ts';
 import { lastLogId } from '../audit/redis-state.ts';
+import type { LogId } from '../audit/world.ts';
 
 /** What MySQL had at one moment. */
 export interface DurableSample {
@@ -12,7 +13,7 @@ export interface DurableSample {
   heldSeats: number;
   /** Log entries that Redis has and MySQL has not. */
   behind: number;
-  /** Number of the last log entry in MySQL. */
+  /** Log entries in MySQL, of all epochs since the first look. */
   storedEntries: number;
 }
 
@@ -22,6 +23,8 @@ export class DurableWatch {
   readonly #witnesses: Witnesses;
   readonly #concertId: number;
   #asking: Promise<void> | null = null;
+  #cursor: LogId | null = null;
+  #earlierEntries = 0;
 
   constructor(witnesses: Witnesses, concertId: number) {
     this.#witnesses = witnesses;
@@ -59,6 +62,9 @@ export class DurableWatch {
     ]);
     const { cursor, bookings, confirmed, soldSeats } = progress;
     const isSameEpoch = cursor !== null && last !== null && cursor.epoch === last.epoch;
+    // A recovery begins a new log.
+    if (this.#cursor && cursor && cursor.epoch !== this.#cursor.epoch) this.#earlierEntries += this.#cursor.n;
+    this.#cursor = cursor;
     this.samples.push({
       atMs: Date.now(),
       bookings,
@@ -66,7 +72,7 @@ export class DurableWatch {
       soldSeats,
       heldSeats: [...(states ?? '')].filter((state) => state === '1').length,
       behind: isSameEpoch ? Math.max(0, last.n - cursor.n) : 0,
-      storedEntries: isSameEpoch ? cursor.n : 0,
+      storedEntries: this.#earlierEntries + Math.max(0, cursor?.n ?? 0),
     });
   }
 }

@@ -108,7 +108,7 @@ export function describeFigures(figures: Figures): string {
     `fans       ${fans.done} of ${fans.wanted}: ${Object.entries(fans.outcomes)
       .map(([name, count]) => `${name} ${count}`)
       .join(', ')}`,
-    `watchers   ${watchers.connected} connected, ${watchers.lost} lost; ${watchers.deltas} deltas with ${watchers.seats} seats, ${watchers.gaps} gaps`,
+    `watchers   ${watchers.connected} connections, ${watchers.lost} lost; ${watchers.deltas} deltas with ${watchers.seats} seats, ${watchers.gaps} gaps`,
     `requests   ${figures.requests.count}, ${figures.requests.perSecond}/s; ${figures.dropped} arrivals dropped`,
     `unexpected ${unexpected.map(([what, count]) => `${what}: ${count}`).join(', ') || 'none'}`,
     '',
