@@ -38,7 +38,7 @@ const notRunning = (): never => {
 };
 
 /** The routes with nothing behind them, for the documents. */
-const describedRoutes = (): Route[] =>
+export const describedRoutes = (): Route[] =>
   apiRoutes({
     catalog: { catalog: { get: notRunning, all: notRunning }, availability: notRunning },
     organise: notRunning,
