@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
@@ -83,7 +83,7 @@ export function signAccessToken(privateKey: KeyObject, keyId: string, identity: 
 
 /** A short-lived token with which one service calls another's /internal routes. */
 export function signServiceToken(secret: string, service: string): string {
-  return jwt.sign({}, secret, {
+  return jwt.sign({}, secretKey(secret), {
     algorithm: 'HS256',
     header: { alg: 'HS256', typ: serviceTokenType },
     issuer: service,
@@ -95,7 +95,7 @@ export function signServiceToken(secret: string, service: string): string {
 /** @returns the calling service's name, or null when the token is not a valid service token. */
 export function verifyServiceToken(secret: string, token: string): string | null {
   try {
-    const { header, payload } = jwt.verify(token, secret, {
+    const { header, payload } = jwt.verify(token, secretKey(secret), {
       algorithms: ['HS256'],
       audience: serviceAudience,
       complete: true,
@@ -109,6 +109,17 @@ export function verifyServiceToken(secret: string, token: string): string | null
 /** The token of an `Authorization` header; empty when there is none. The scheme's case does not matter (RFC 9110, 11.1). */
 export const bearerToken = (authorization: string): string =>
   /^bearer /i.test(authorization) ? authorization.slice(7).trim() : '';
+
+const secretKeys = new Map<string, KeyObject>();
+
+/** Given as text, the library would first try to read it as a key in PEM, and fail, on each call: most of a call's cost. */
+function secretKey(secret: string): KeyObject {
+  const known = secretKeys.get(secret);
+  if (known !== undefined) return known;
+  const key = createSecretKey(Buffer.from(secret));
+  secretKeys.set(secret, key);
+  return key;
+}
 
 function readPublicKeys(file: string): Map<string, KeyObject> {
   const { keys } = jwksReply.parse(JSON.parse(readFileSync(file, 'utf8')));
