@@ -41,6 +41,8 @@ export class SeatMapSockets {
   readonly #timer: NodeJS.Timeout;
   /** Confirmations that the fan hears of when the database has them. */
   readonly #unconfirmed = new Map<ConcertId, Change[]>();
+  /** Up to where the database has each concert, as far as this process heard. */
+  readonly #durable = new Map<ConcertId, number>();
 
   constructor(options: SocketOptions) {
     this.#options = options;
@@ -59,13 +61,14 @@ export class SeatMapSockets {
     if (!this.#options.coalesce) this.#sendDelta(concertId);
     const { booking } = change;
     if (booking === null || !this.#io.sockets.adapter.rooms.has(userRoomOf(booking.userId))) return;
-    if (booking.phase === 'sold')
+    if (booking.phase === 'sold' && versionOf(change.epoch, change.n) > (this.#durable.get(concertId) ?? 0))
       this.#unconfirmed.set(concertId, [...(this.#unconfirmed.get(concertId) ?? []), change]);
     else this.#tell(change);
   }
 
   /** The database has the concert up to this version: confirmed means stored. */
   durable(concertId: ConcertId, version: number): void {
+    this.#durable.set(concertId, Math.max(version, this.#durable.get(concertId) ?? 0));
     const waiting = this.#unconfirmed.get(concertId);
     if (waiting === undefined) return;
     const later = waiting.filter((change) => versionOf(change.epoch, change.n) > version);
@@ -101,8 +104,8 @@ export class SeatMapSockets {
         return socket.emit('problem', { code: 'invalid_request', detail: 'Send {"concertId": number}.' });
       const map = this.#options.map(parsed.data.concertId);
       if (map === undefined) return socket.emit('problem', { code: 'not_found', detail: 'There is no such concert.' });
-      const watched = [...socket.rooms].filter((room) => room.startsWith('concert:')).length;
-      if (watched >= watchedPerSocketMax) {
+      const watched = [...socket.rooms].filter((room) => room.startsWith('concert:'));
+      if (watched.length >= watchedPerSocketMax && !watched.includes(roomOf(map.concertId))) {
         return socket.emit('problem', {
           code: 'rate_limited',
           detail: `One connection watches at most ${watchedPerSocketMax} concerts.`,
