@@ -103,7 +103,8 @@ class Watcher {
       return;
     }
     this.deltas.push(delta);
-    if (delta.to <= this.version) return;
+    // As long as the map itself is on its way there is nothing to compare with: `#read` looks at what came meanwhile.
+    if (this.version === -1 || delta.to <= this.version) return;
     if (delta.from > this.version) {
       this.gaps += 1;
       void this.#read();
