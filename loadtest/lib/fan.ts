@@ -23,12 +23,14 @@ interface Payment {
   status: 'pending' | 'failed' | 'completed' | 'refunded';
 }
 
-const { bookingUrl, paymentUrl, concertId } = settings;
+const { bookingUrl, paymentUrl, concertId, holdTtlMs } = settings;
 /** Clashes with other fans that one fan takes before giving up. */
-const clashesMax = 8;
+const clashesMax = 6;
 /** Looks at a full hall before leaving: holds that run out come back. */
 const looksMax = 3;
 const confirmWithinMs = 60_000;
+/** A card is typed in a few seconds, well within the hold's time. */
+const typingSMax = Math.min(6, holdTtlMs / 4_000);
 
 const between = (min: number, max: number): number => min + Math.random() * (max - min);
 
@@ -42,7 +44,7 @@ export function liveAsFan(number: number, token: string, layout: Layout): FanOut
   if (hold === null) return 'found_no_seat';
   const mind = Math.random();
   if (mind < 0.06) return 'walked_away';
-  sleep(between(0.3, 2));
+  sleep(between(0.5, typingSMax));
   if (mind < 0.08) return letGo(token, hold);
   return buy(number, token, hold);
 }
@@ -106,7 +108,7 @@ function pay(key: string, token: string, { id }: Hold, method: string): FanOutco
   const payment = bodyOf<Payment>(answer);
   record({ e: 'payment', at: Date.now(), id, payment: payment.id, method });
 
-  for (let pauseS = 0.2; Date.now() - startedMs < confirmWithinMs; pauseS = Math.min(pauseS * 1.3, 1)) {
+  for (let pauseS = 0.25; Date.now() - startedMs < confirmWithinMs; pauseS = Math.min(pauseS * 1.5, 1.5)) {
     sleep(pauseS);
     const seen = get(`${paymentUrl}/api/payments/${payment.id}`, { name: 'payment_status', token });
     const status = seen.status === 200 ? bodyOf<Payment>(seen).status : 'pending';

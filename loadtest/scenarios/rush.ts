@@ -40,7 +40,7 @@ export const options = {
         { target: laterPerS, duration: `${Math.ceil(laterS * 1_000)}ms` },
       ],
       // A fan stays for a few seconds: while the payment runs, or to look again.
-      preAllocatedVUs: peakPerS * 7,
+      preAllocatedVUs: peakPerS * 8,
       maxVUs: peakPerS * 12,
       gracefulStop,
     },
