@@ -9,7 +9,10 @@ export function parseEnv<T extends z.ZodType>(schema: T, env: NodeJS.ProcessEnv 
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => `  ${issue.path.join('.') || '(environment)'}: ${issue.message}`);
+  const faults = parsed.error.issues.map(({ path, message }) => {
+    const name = path.join('.');
+    return `  ${name || '(environment)'}: ${name !== '' && given[name] === undefined ? 'is not set' : message}`;
+  });
   throw new EnvError(
     `The environment is not valid:\n${faults.join('\n')}\nSee .env.example for what each variable means.`,
   );
