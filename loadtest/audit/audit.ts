@@ -33,7 +33,7 @@ export async function auditConcert(
   return reportOf(world, notQuiet);
 }
 
-export function reportOf(world: World, notQuiet: string[] = []): AuditReport {
+function reportOf(world: World, notQuiet: string[] = []): AuditReport {
   const findings = runChecks(world);
   const { tickets, bookings } = world.mysql;
   const count = (status: string) => tickets.filter((ticket) => ticket.status === status).length;

@@ -71,14 +71,14 @@ export async function loadWorld(
   }
 }
 
-export interface Activity {
+interface Activity {
   /** Why the concert is not quiet; empty when it is. */
   reasons: string[];
   liveHolds: number;
 }
 
 /** What is still under way: changes that MySQL does not have yet, payments without an end. */
-export async function readActivity({ redis, shards }: Witnesses, concertId: number): Promise<Activity> {
+async function readActivity({ redis, shards }: Witnesses, concertId: number): Promise<Activity> {
   const last = await lastLogId(redis, concertId);
   const { cursor, openPayments } = await loadProgress(shards, concertId);
   const reasons: string[] = [];

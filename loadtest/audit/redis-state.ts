@@ -63,7 +63,7 @@ const phases: readonly Phase[] = phaseSchema.options;
 const unpackr = new Unpackr({ int64AsType: 'number' });
 
 /** @throws Error when the record has another layout: an audit that cannot read must not pass. */
-export function unpackRecords(userId: string, packed: Buffer): BookingRecord[] {
+function unpackRecords(userId: string, packed: Buffer): BookingRecord[] {
   const records = z.array(packedRecord).parse(unpackr.unpack(packed));
   return records.map(([id, phaseNumber, seats, , totalMinor, expiresAtMs, heldUntilMs, attempt]) => {
     const phase = phases[phaseNumber - 1];

@@ -96,7 +96,7 @@ export interface PaymentTables {
   }[];
 }
 
-export const livePhases: readonly Phase[] = ['held', 'paying', 'sold'];
+const livePhases: readonly Phase[] = ['held', 'paying', 'sold'];
 export const isLive = ({ phase }: { phase: Phase }): boolean => livePhases.includes(phase);
 
 export const compareLogIds = (a: LogId, b: LogId): number => a.epoch - b.epoch || a.n - b.n;

@@ -31,7 +31,7 @@ const pauseS = 0.5;
  * One call. When no answer comes or the service cannot answer now (503), it is made again, as a patient browser would:
  * the Idempotency-Key makes that safe. What is left after that is reported as unexpected.
  */
-export function call(method: string, url: string, { name, token, key, body, trend }: Call): Answer {
+function call(method: string, url: string, { name, token, key, body, trend }: Call): Answer {
   const headers: Record<string, string> = {};
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
   if (key !== undefined) headers['idempotency-key'] = key;

@@ -238,4 +238,4 @@ class Story {
   }
 }
 
-export const labelOf = (seat: number): string => `A-1-${seat + 1}`;
+const labelOf = (seat: number): string => `A-1-${seat + 1}`;
