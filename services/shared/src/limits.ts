@@ -41,7 +41,7 @@ export const limits = {
   /** Log entries kept below the cursor for `events` and for gap recovery. */
   logKeepEntries: 20_000,
   relayTickMs: 20,
-  relayJobTimeoutMs: 4_000,
+  relayJobTimeoutMs: 2_000,
   relayPollMs: 1_000,
 
   /** A payment must be able to end within this time after `begin`; the hold is extended to at least that. */
