@@ -102,8 +102,9 @@ async function start(log: Logger): Promise<() => Promise<void>> {
     relay.stop();
     stopSweeper();
     catalog.stop();
-    // Waits for the jobs in hand; what was not begun stays in the queue.
-    await worker?.close();
+    // Waits for the jobs in hand; what was not begun stays in the queue. Without its Redis a worker would wait for ever:
+    // another one takes up its job.
+    await Promise.race([worker?.close(), new Promise((resolve) => setTimeout(resolve, 3_000))]);
     await queue.close();
     await ops.drain(1_000);
     for (const connection of [redis, subscriber, queueProducer, queueConnection]) connection.disconnect();
