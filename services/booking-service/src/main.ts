@@ -6,23 +6,17 @@ import { HttpServer } from '@frontrow/shared/http/server.ts';
 import type { ConcertId } from '@frontrow/shared/ids.ts';
 import { runProcess } from '@frontrow/shared/lifecycle.ts';
 import { createLogger, type Logger } from '@frontrow/shared/log.ts';
-import { openDatabase, openShards } from '@frontrow/shared/mysql/pool.ts';
-import { connectRedis } from '@frontrow/shared/redis/connect.ts';
 import { apiDocument, apiRoutes } from './api.ts';
 import { BookingRepo } from './booking/booking.repo.ts';
-import { CatalogRepo } from './catalog/catalog.repo.ts';
 import { Catalog } from './catalog/catalog.ts';
 import type { Concert } from './catalog/concert.ts';
-import { lastInLog, readLog } from './engine/log.ts';
-import { ConcertScripts } from './engine/scripts.ts';
+import { readLog } from './engine/log.ts';
 import { apiEnv } from './env.ts';
 import { HoldStore } from './hold/hold.store.ts';
-import { readCursorOf } from './persist/persist.repo.ts';
-import { Persister } from './persist/persist.ts';
-import { Recovery } from './recovery/recovery.ts';
 import { SeatMapFollower } from './seatmap/seatmap.follower.ts';
 import { SeatMapSockets } from './seatmap/seatmap.socket.ts';
 import { SeatMap } from './seatmap/seatmap.ts';
+import { openStores } from './stores.ts';
 
 const log = createLogger(process.env.PROCESS_NAME ?? 'booking', process.env.LOG_LEVEL ?? 'info');
 runProcess(log, () => start(log));
@@ -30,14 +24,22 @@ runProcess(log, () => start(log));
 async function start(log: Logger): Promise<() => Promise<void>> {
   const env = parseEnv(apiEnv);
   const metrics = new Metrics(env.PROCESS_NAME ?? 'booking');
-  const redis = connectRedis(env.REDIS_URL, 'commands', log);
-  const subscriber = connectRedis(env.REDIS_URL, 'subscriber', log);
-  const directory = openDatabase(env.DIRECTORY_MYSQL_URL);
-  const shards = openShards(env.BOOKING_SHARD_URLS, env.BUCKET_SHARDS);
-  const scripts = new ConcertScripts(redis, { withoutGuards: env.UNSAFE_WITHOUT_GUARDS ?? [] });
+  const maps = new Map<ConcertId, SeatMap>();
+  const mapOf = (id: ConcertId) => maps.get(id);
+  const stores = openStores(env, {
+    log,
+    seen: (id) => ({ epoch: mapOf(id)?.epoch ?? 0, n: mapOf(id)?.n ?? -1 }),
+    withoutGuards: env.UNSAFE_WITHOUT_GUARDS ?? [],
+  });
+  const { redis, subscriber, shards, scripts, catalogRepo, persister, recovery } = stores;
   const verifyToken = createTokenVerifier(env.JWKS_FILE, { remember: env.TACTIC_TOKEN_MEMORY });
 
-  const batchHolds = metrics.histogram('hold_batch_holds', 'Holds in one call to Redis');
+  const batchHolds = metrics.histogram(
+    'hold_batch_holds',
+    'Holds in one call to Redis',
+    [],
+    [1, 2, 4, 8, 16, 32, 64, 128],
+  );
   const answers = metrics.counter('hold_answers_total', 'Answers to hold requests', ['status']);
   const store = new HoldStore(scripts, {
     batching: env.TACTIC_BATCHING,
@@ -45,8 +47,6 @@ async function start(log: Logger): Promise<() => Promise<void>> {
     onBatch: (holds) => batchHolds.observe(holds),
   });
 
-  const maps = new Map<ConcertId, SeatMap>();
-  const mapOf = (id: ConcertId) => maps.get(id);
   let sockets: SeatMapSockets | null = null;
   const follower = new SeatMapFollower({
     scripts,
@@ -56,22 +56,11 @@ async function start(log: Logger): Promise<() => Promise<void>> {
     onChange: (id, change) => sockets?.changed(id, change),
     onDurable: (id, version) => sockets?.durable(id, version),
   });
-  const catalogRepo = new CatalogRepo(directory, shards);
   const catalog = new Catalog(catalogRepo, log, async (concert: Concert) => {
     if (maps.has(concert.id)) return;
     const map = new SeatMap(concert.id, concert.layout.layoutVersion, concert.layout.seatCount);
     maps.set(concert.id, map);
     await follower.follow(map);
-  });
-  const persister = new Persister({ redis, shards, log });
-  const recovery = new Recovery({
-    scripts,
-    shards,
-    log,
-    readCursor: readCursorOf,
-    persistRest: (id) => persister.persistAll(id),
-    seen: (id) => ({ epoch: maps.get(id)?.epoch ?? 0, n: maps.get(id)?.n ?? -1 }),
-    lastInLog: (id) => lastInLog(redis, id),
   });
   const bookings = new BookingRepo(shards);
 
@@ -124,11 +113,7 @@ async function start(log: Logger): Promise<() => Promise<void>> {
     metrics,
     openApi: apiDocument(),
     serviceTokenSecret: env.SERVICE_TOKEN_SECRET,
-    dependencies: {
-      redis: () => redis.ping(),
-      directory: () => directory.ping(),
-      shards: () => Promise.all(shards.all.map((shard) => shard.ping())),
-    },
+    dependencies: stores.dependencies,
   });
 
   await catalog.start();
@@ -143,8 +128,6 @@ async function start(log: Logger): Promise<() => Promise<void>> {
     await sockets?.close();
     follower.stop();
     await ops.drain(1_000);
-    redis.disconnect();
-    subscriber.disconnect();
-    await Promise.all([directory.close(), shards.close()]);
+    await stores.close();
   };
 }

@@ -4,20 +4,15 @@ import { createOpsServer } from '@frontrow/shared/http/ops.ts';
 import type { ConcertId } from '@frontrow/shared/ids.ts';
 import { runProcess } from '@frontrow/shared/lifecycle.ts';
 import { createLogger, type Logger } from '@frontrow/shared/log.ts';
-import { openDatabase, openShards } from '@frontrow/shared/mysql/pool.ts';
 import { openQueue } from '@frontrow/shared/queue/queue.ts';
 import { connectRedis } from '@frontrow/shared/redis/connect.ts';
-import { CatalogRepo } from './catalog/catalog.repo.ts';
 import { Catalog } from './catalog/catalog.ts';
-import { lastInLog } from './engine/log.ts';
-import { ConcertScripts } from './engine/scripts.ts';
 import { workerEnv } from './env.ts';
 import { startSweeper } from './hold/sweep.job.ts';
 import { startPersistWorker } from './persist/persist.job.ts';
-import { readCursorOf } from './persist/persist.repo.ts';
-import { Persister } from './persist/persist.ts';
 import { Relay } from './persist/relay.job.ts';
-import { Recovery } from './recovery/recovery.ts';
+import type { Recovery } from './recovery/recovery.ts';
+import { openStores } from './stores.ts';
 
 const log = createLogger(process.env.PROCESS_NAME ?? 'booking-worker', process.env.LOG_LEVEL ?? 'info');
 runProcess(log, () => start(log));
@@ -27,47 +22,33 @@ async function start(log: Logger): Promise<() => Promise<void>> {
   const env = parseEnv(workerEnv);
   const has = (role: (typeof env.WORKER_ROLES)[number]) => env.WORKER_ROLES.includes(role);
   const metrics = new Metrics(env.PROCESS_NAME ?? 'booking-worker');
-  const redis = connectRedis(env.REDIS_URL, 'commands', log);
-  const subscriber = connectRedis(env.REDIS_URL, 'subscriber', log);
-  const queueProducer = connectRedis(env.QUEUE_REDIS_URL, 'producer', log);
-  const queueConnection = connectRedis(env.QUEUE_REDIS_URL, 'worker', log);
-  const directory = openDatabase(env.DIRECTORY_MYSQL_URL, 4);
-  const shards = openShards(env.BOOKING_SHARD_URLS, env.BUCKET_SHARDS);
-  const scripts = new ConcertScripts(redis);
-  const catalog = new Catalog(new CatalogRepo(directory, shards), log);
-  const concertIds = function* (): Generator<ConcertId> {
-    for (const { id } of catalog.all()) yield id;
-  };
-
   const changes = metrics.counter('persist_changes_total', 'Log entries stored');
   const deadChanges = metrics.counter(
     'persist_dead_changes_total',
     'Changes that could not be stored and were put aside',
   );
   const swept = metrics.counter('sweep_holds_total', 'Holds that ended because their time was over');
-  const persister = new Persister({
-    redis,
-    shards,
+  const stores = openStores(env, {
     log,
+    seen: (id) => relay.seen(id),
     onWritten: (written, dead) => {
       changes.inc(written);
       deadChanges.inc(dead);
     },
   });
+  const { redis, subscriber, scripts, persister, recovery } = stores;
+  const queueProducer = connectRedis(env.QUEUE_REDIS_URL, 'producer', log);
+  const queueConnection = connectRedis(env.QUEUE_REDIS_URL, 'worker', log);
+  const catalog = new Catalog(stores.catalogRepo, log);
+  const concertIds = function* (): Generator<ConcertId> {
+    for (const { id } of catalog.all()) yield id;
+  };
+
   const queue = openQueue('persist', queueProducer);
   const relay = new Relay({ redis, subscriber, queue, concertIds, log });
   metrics.gauge('relay_backlog_changes', 'Changes seen but not known to be stored', [], (gauge) =>
     gauge.set(relay.backlog),
   );
-  const recovery = new Recovery({
-    scripts,
-    shards,
-    log,
-    readCursor: readCursorOf,
-    persistRest: (id) => persister.persistAll(id),
-    seen: (id) => relay.seen(id),
-    lastInLog: (id) => lastInLog(redis, id),
-  });
   const recoverNow = recoverEachOnce(recovery, catalog, log);
 
   await catalog.start();
@@ -88,12 +69,7 @@ async function start(log: Logger): Promise<() => Promise<void>> {
     log,
     metrics,
     serviceTokenSecret: env.SERVICE_TOKEN_SECRET,
-    dependencies: {
-      redis: () => redis.ping(),
-      queue: () => queueProducer.ping(),
-      directory: () => directory.ping(),
-      shards: () => Promise.all(shards.all.map((shard) => shard.ping())),
-    },
+    dependencies: { ...stores.dependencies, queue: () => queueProducer.ping() },
   });
   await ops.listen(env.HOST, env.OPS_PORT);
   log.info({ roles: env.WORKER_ROLES, opsPort: env.OPS_PORT }, 'booking worker runs');
@@ -107,8 +83,9 @@ async function start(log: Logger): Promise<() => Promise<void>> {
     await Promise.race([worker?.close(), new Promise((resolve) => setTimeout(resolve, 3_000))]);
     await queue.close();
     await ops.drain(1_000);
-    for (const connection of [redis, subscriber, queueProducer, queueConnection]) connection.disconnect();
-    await Promise.all([directory.close(), shards.close()]);
+    queueProducer.disconnect();
+    queueConnection.disconnect();
+    await stores.close();
   };
 }
 

@@ -13,7 +13,12 @@ export interface LogPlace {
 export async function lastInLog(redis: Redis, concertId: ConcertId): Promise<LogPlace | null> {
   const [last] = await redis.xrevrange(keysOf(concertId).log, '+', '-', 'COUNT', 1);
   if (last === undefined) return null;
-  const [epoch, n] = last[0].split('-').map(Number);
+  return placeOf(last[0]);
+}
+
+/** @param id `<epoch>-<n>`, as Redis gives it. */
+export function placeOf(id: string): LogPlace {
+  const [epoch, n] = id.split('-').map(Number);
   return { epoch: epoch ?? 0, n: n ?? 0 };
 }
 

@@ -5,7 +5,7 @@ import type { Logger } from '@frontrow/shared/log.ts';
 import { isDuplicate, isTransient, type Shards, type Sql, sqlErrorCode } from '@frontrow/shared/mysql/pool.ts';
 import type { Redis } from 'ioredis';
 import { keysOf } from '../engine/keys.ts';
-import type { LogPlace } from '../engine/log.ts';
+import { type LogPlace, placeOf } from '../engine/log.ts';
 import {
   backToSavepoint,
   type Cursor,
@@ -185,9 +185,8 @@ export class Persister {
       limits.persistEntriesMax,
     );
     return entries.map(([id, fields]) => {
-      const [epoch, n] = id.split('-').map(Number);
       const text = fields[1] ?? '';
-      return { raw: { id, text }, place: { epoch: epoch ?? 0, n: n ?? 0 }, decoded: decodeChange(id, text) };
+      return { raw: { id, text }, place: placeOf(id), decoded: decodeChange(id, text) };
     });
   }
 

@@ -5,7 +5,7 @@ import type { Logger } from '@frontrow/shared/log.ts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { concertOfLiveChannel, durableLine, keysOf } from '../engine/keys.ts';
-import type { LogPlace } from '../engine/log.ts';
+import { type LogPlace, lastInLog, placeOf } from '../engine/log.ts';
 import type { PersistJob } from './persist.job.ts';
 import { isBefore } from './persist.ts';
 
@@ -95,8 +95,8 @@ export class Relay {
   /** A publication may be lost: look at the log itself now and then. */
   async #poll(concertId: ConcertId, lane: Lane): Promise<void> {
     lane.polledAtMs = Date.now();
-    const [last] = await this.#options.redis.xrevrange(keysOf(concertId).log, '+', '-', 'COUNT', 1);
-    if (last !== undefined) see(lane, placeOf(last[0]));
+    const last = await lastInLog(this.#options.redis, concertId);
+    if (last !== null) see(lane, last);
   }
 
   async #enqueue(concertId: ConcertId, lane: Lane): Promise<void> {
@@ -138,9 +138,4 @@ export class Relay {
 
 function see(lane: Lane, place: LogPlace): void {
   if (versionOf(place.epoch, place.n) > versionOf(lane.seen.epoch, lane.seen.n)) lane.seen = place;
-}
-
-function placeOf(id: string): LogPlace {
-  const [epoch, n] = id.split('-').map(Number);
-  return { epoch: epoch ?? 0, n: n ?? 0 };
 }

@@ -39,8 +39,13 @@ export class Metrics {
     });
   }
 
-  histogram<L extends string = never>(name: string, help: string, labelNames: L[] = []): Histogram<L> {
-    const buckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+  /** @param buckets upper bounds; by default those of a time in seconds. */
+  histogram<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: L[] = [],
+    buckets: number[] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
+  ): Histogram<L> {
     return new Histogram({ name, help, labelNames, buckets, registers: [this.registry] });
   }
 }
