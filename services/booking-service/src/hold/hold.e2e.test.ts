@@ -132,6 +132,32 @@ describe('two booking processes on one port', () => {
     expect(granted([await world.hold(concert, world.newFan(), concert.seats.slice(4, 6))])).toHaveLength(1);
   });
 
+  test('a fan finds their bookings of every concert, newest first, a page at a time', async () => {
+    const concerts = await Promise.all([1, 2, 3, 4].map(() => world.createConcert()));
+    const fan = world.newFan();
+    const made: string[] = [];
+    for (let seat = 0; seat < 5; seat += 1) {
+      for (const concert of concerts) {
+        const [hold] = granted([await world.hold(concert, fan, concert.seats.slice(seat, seat + 1))]);
+        if (hold) made.push(hold.id);
+      }
+    }
+    await Promise.all(concerts.map((concert) => world.untilStored(concert)));
+    const listed: z.infer<typeof bookingListReply>['items'] = [];
+    for (let path = '/api/bookings?limit=3'; ; ) {
+      const reply = await world.api.booking.call('GET', path, { token: fan.token, headers: { connection: 'close' } });
+      const page = bookingListReply.parse(reply.body);
+      expect(page.items.length).toBe(page.nextCursor === null ? 2 : 3);
+      listed.push(...page.items);
+      if (page.nextCursor === null) break;
+      path = `/api/bookings?limit=3&cursor=${page.nextCursor}`;
+    }
+    expect(listed.map(({ id }) => id).sort()).toEqual([...made].sort());
+    const times = listed.map(({ createdAt }) => createdAt);
+    expect(times).toEqual([...times].sort().reverse());
+    expect(new Set(listed.map(({ status }) => status))).toEqual(new Set(['pending']));
+  });
+
   test('a hold that ran out ends by itself: its seats are free and its booking is cancelled', async () => {
     const { concert, fan } = leaving;
     const { token } = fan;
