@@ -40,7 +40,7 @@ export const limits = {
   persistEntriesMax: 2_000,
   /** Log entries kept below the cursor for `events` and for gap recovery. */
   logKeepEntries: 20_000,
-  relayTickMs: 20,
+  relayTickMs: 30,
   relayJobTimeoutMs: 2_000,
   relayPollMs: 1_000,
 

@@ -73,7 +73,7 @@ export function createDriveHandler({ drive, eventProcessed, log }: DriveJobDeps)
 }
 
 /** The booking is written within moments; the provider may take its time. */
-const waits = { booking: { firstMs: 20, mostMs: 1_000 }, provider: { firstMs: 200, mostMs: 10_000 } };
+const waits = { booking: { firstMs: 80, mostMs: 1_000 }, provider: { firstMs: 200, mostMs: 10_000 } };
 
 /** @param times how often this job has been started, from 1. */
 export function waitMs(waitingFor: 'provider' | 'booking', times: number): number {

@@ -138,6 +138,6 @@ test('a provider’s key names its payment and attempt', () => {
 });
 
 test('a waiting job asks soon, then less and less often', () => {
-  expect([1, 2, 3, 50].map((times) => waitMs('booking', times))).toEqual([20, 40, 80, 1_000]);
+  expect([1, 2, 3, 50].map((times) => waitMs('booking', times))).toEqual([80, 160, 320, 1_000]);
   expect([1, 2, 50].map((times) => waitMs('provider', times))).toEqual([200, 400, 10_000]);
 });
