@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from '../build.ts';
@@ -61,6 +63,7 @@ export async function startStack(options: StartOptions = {}): Promise<Stack> {
     if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
   };
   const say = options.say ?? (() => undefined);
+  const dismissGuard = endWithThisProcess(dataDir);
   try {
     const stack = await runStack(await settingsFor(options, dataDir), { say, without: options.without ?? [] });
     // A test run that ends without `stop` must not leave a system behind.
@@ -68,6 +71,7 @@ export async function startStack(options: StartOptions = {}): Promise<Stack> {
     const stop = async () => {
       await stack.stop();
       process.off('exit', stack.killAll);
+      dismissGuard();
       remove();
     };
     if (!options.seed) return { ...stack, stop };
@@ -78,9 +82,26 @@ export async function startStack(options: StartOptions = {}): Promise<Stack> {
       throw error;
     }
   } catch (error) {
+    dismissGuard();
     remove();
     throw error;
   }
+}
+
+/**
+ * Ends every process of the stack when this one ends without stopping it, even by SIGKILL and in the middle of the start: a
+ * guard waits for the end of a pipe that only this process holds open, and reads the pids from the stack's record.
+ * @returns what sends the guard away.
+ */
+function endWithThisProcess(dataDir: string): () => void {
+  const script = `cat >/dev/null; grep -o '"pid": [0-9]*' "$1/stack.json" | grep -o '[0-9]*' | xargs kill -9 2>/dev/null`;
+  const guard = spawn('sh', ['-c', script, 'guard', dataDir], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  guard.unref();
+  if (guard.stdin instanceof Socket) guard.stdin.unref();
+  return () => {
+    guard.kill('SIGKILL');
+    guard.stdin?.destroy();
+  };
 }
 
 async function settingsFor(options: StartOptions, dataDir: string): Promise<Settings> {
