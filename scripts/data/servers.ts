@@ -153,8 +153,11 @@ export async function startMariadb(options: MariadbOptions): Promise<RunningServ
   const isMariadb = (await run(command, ['--version'])).stdout.includes('MariaDB');
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
 
+  // Of its own: at its start a server deletes what looks like a temporary table in there, also those of a running neighbour.
+  const tempDir = join(dataDir, 'tmp');
+  mkdirSync(tempDir, { recursive: true, mode: 0o700 });
   const tables = join(dataDir, 'data');
-  if (!existsSync(tables)) await installDatabase(command, isMariadb, tables);
+  if (!existsSync(tables)) await installDatabase(command, isMariadb, tables, tempDir);
 
   const initFile = join(dataDir, 'init.sql');
   writeFileSync(initFile, rootAccountSql(rootPassword), { mode: 0o600 });
@@ -168,6 +171,7 @@ export async function startMariadb(options: MariadbOptions): Promise<RunningServ
       '--no-defaults',
       ...asRootFlag(),
       `--datadir=${tables}`,
+      `--tmpdir=${tempDir}`,
       `--port=${port}`,
       `--bind-address=${HOST}`,
       '--socket=',
@@ -288,12 +292,12 @@ function newPassword(): string {
 }
 
 /** Installs into a directory beside the final one and renames it: an interrupted install is never taken for a whole one. */
-async function installDatabase(server: string, isMariadb: boolean, tables: string): Promise<void> {
+async function installDatabase(server: string, isMariadb: boolean, tables: string, tempDir: string): Promise<void> {
   const unfinished = `${tables}.new`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { mode: 0o700 });
   const installer = isMariadb ? requireBinary('mariadb-install-db', 'mysql_install_db') : server;
-  const common = ['--no-defaults', ...asRootFlag(), `--datadir=${unfinished}`];
+  const common = ['--no-defaults', ...asRootFlag(), `--datadir=${unfinished}`, `--tmpdir=${tempDir}`];
   const mariadbOnly = ['--auth-root-authentication-method=normal', '--skip-test-db', '--innodb-log-file-size=16M'];
   try {
     await run(installer, [...common, ...(isMariadb ? mariadbOnly : ['--initialize-insecure'])]);
