@@ -45,7 +45,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       op: fc.constant('hold' as const),
       requests: fc.array(
         fc.record({ fan, hold, keyed: fc.boolean(), seats, total: fc.integer({ min: 0, max: 1e15 }) }),
-        { minLength: 1, maxLength: 4 },
+        { minLength: 1, maxLength: 10 },
       ),
     }),
   },

@@ -4,7 +4,7 @@ import { type Guard, guards, type ScriptName, scriptNames, scriptSource, scriptS
 /** The statuses that a Lua source really answers: the first string of every reply table. */
 function statusesIn(source: string): Set<string> {
   return new Set(
-    [...source.matchAll(/(?:return|reply =|refusal =)\s*\{\s*'([a-z_]+)'/g)].map((match) => match[1] ?? ''),
+    [...source.matchAll(/(?:return|reply =|answer =)\s*\{\s*'([a-z_]+)'/g)].map((match) => match[1] ?? ''),
   );
 }
 
