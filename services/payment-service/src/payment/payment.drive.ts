@@ -3,7 +3,7 @@ import type { Logger } from '@frontrow/shared/log.ts';
 import type { BookingClient, Frozen } from '../booking/booking.client.ts';
 import type { ChargeAbout, ChargeAnswer, Failure, PaymentProvider } from '../provider/provider.ts';
 import type { Move, Payment, PaymentRepo } from './payment.repo.ts';
-import { chargeKeyOf, nextStep, type PaymentEvent, refundKeyOf, type Seen, type Step } from './payment.ts';
+import { chargeKeyOf, isCharged, nextStep, type PaymentEvent, refundKeyOf, type Seen, type Step } from './payment.ts';
 
 export interface DriveDeps {
   payments: PaymentRepo;
@@ -26,6 +26,8 @@ export type DriveEnd = { end: 'rest' } | { end: 'again'; waitingFor: 'provider' 
  */
 export async function drive(deps: DriveDeps, paymentId: string, rung?: number): Promise<DriveEnd> {
   let payment = await deps.payments.read(paymentId);
+  // The doorbell tells what the row says already: whoever wrote that drives on, and if they died the reconciler does.
+  if (payment !== null && rung === payment.attempt && isCharged(payment.status)) return { end: 'rest' };
   let strayChecked = false;
   let facts = firstFacts(rung);
   for (let steps = 0; payment !== null && steps < limits.paymentStepsMax; steps += 1) {

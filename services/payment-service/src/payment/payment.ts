@@ -41,6 +41,9 @@ export function transitionOf(event: PaymentEvent): Transition {
 /** The states from which a worker goes on by itself: the others wait for somebody, or are the end. */
 export const unfinishedStatuses = ['pending', 'captured', 'refunding'] as const satisfies readonly PaymentStatus[];
 
+/** True from the moment on when the charge of the row's attempt is known to be captured. */
+export const isCharged = (status: PaymentStatus): boolean => status !== 'pending' && status !== 'failed';
+
 /** What the next step depends on: the row as it was read, and the life of the hold that its attempt was promised. */
 export interface PaymentState {
   status: PaymentStatus;
