@@ -1,10 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { UserError } from '../../scripts/cli.ts';
-import { type Stack, startStack } from '../../scripts/stack/stack.ts';
 import { describeReport } from '../audit/audit.ts';
-import { findK6 } from '../k6-binary.ts';
-import type { Target } from '../target.ts';
 import { type Progress, rush } from './rush.ts';
+import { startRushStack, targetOf } from './testing.ts';
 
 /** Killed one after the other in the middle of the sale, when so many holds were accepted. */
 const killAt = [
@@ -24,40 +21,17 @@ interface Kill {
   pidBefore: number | undefined;
 }
 
-let stack: Stack | undefined;
-let k6: string | undefined;
-let whyNoK6 = '';
+let running: Awaited<ReturnType<typeof startRushStack>>;
 beforeAll(async () => {
-  k6 = await findK6(console.log).then(
-    ({ path }) => path,
-    (error: unknown) => {
-      if (!(error instanceof UserError)) throw error;
-      whyNoK6 = error.message;
-      return undefined;
-    },
-  );
-  if (k6 !== undefined) stack = await startStack({ seed: true });
+  running = await startRushStack();
 }, 900_000);
-afterAll(() => stack?.stop());
-
-const targetOf = ({ addresses, databases, secrets, concerts, settings }: Stack): Target => ({
-  addresses,
-  sources: {
-    redisUrl: databases.redis.seats,
-    shardUrls: databases.mysql.shards,
-    sandboxUrl: addresses.sandbox,
-    sandboxApiKey: secrets.values.sandboxApiKey,
-  },
-  serviceToken: secrets.values.serviceToken,
-  jwtPrivateKeyFile: secrets.jwtPrivateKeyFile,
-  concerts,
-  dataDir: settings.dataDir,
-});
+afterAll(() => ('stack' in running ? running.stack.stop() : undefined));
 
 it('kill -9 of a booking process, the relay, a persist worker, a payment worker and Redis in the middle of a rush loses nothing', async ({
   skip,
 }) => {
-  if (stack === undefined || k6 === undefined) return skip(whyNoK6);
+  if ('whyNot' in running) return skip(running.whyNot);
+  const { stack, k6 } = running;
   const { processes } = stack;
   const kills: Kill[] = [];
   const onProgress = ({ tally, elapsedMs }: Progress): void => {

@@ -1,4 +1,3 @@
-import { versionOf } from '@frontrow/shared/contracts/change.ts';
 import type { ConcertId } from '@frontrow/shared/ids.ts';
 import { limits } from '@frontrow/shared/limits.ts';
 import type { Logger } from '@frontrow/shared/log.ts';
@@ -137,5 +136,8 @@ export class Relay {
 }
 
 function see(lane: Lane, place: LogPlace): void {
-  if (versionOf(place.epoch, place.n) > versionOf(lane.seen.epoch, lane.seen.n)) lane.seen = place;
+  if (!isBefore(lane.seen, place)) return;
+  // A new life of Redis may have forgotten the job: do not wait for it.
+  if (place.epoch > lane.seen.epoch) lane.inFlight = null;
+  lane.seen = place;
 }

@@ -90,6 +90,17 @@ describe('losing Redis', () => {
     await expectOneStory(concertId);
   });
 
+  it('before anything of its newest life was stored, all that was seen of it is said to be lost', async () => {
+    const concertId = 26;
+    const concert = await world.openConcert(concertId);
+    await new Fans(world, concertId, 12).play(40);
+    const seen = (await lastInLog(world.redis, concertId)) ?? { epoch: 0, n: 0 };
+    expect(seen.n).toBeGreaterThan(10);
+    await world.redis.del(...keysOf(concertId).all.slice(0, 5));
+    expect(await recoveryThatSaw(seen).recover(concert)).toMatchObject({ persisted: 0, lostAtLeast: seen.n });
+    await expectOneStory(concertId);
+  });
+
   it('restored from an older backup, it starts again from MySQL and not from the backup', async () => {
     const concertId = 23;
     const concert = await world.openConcert(concertId);

@@ -64,15 +64,12 @@ export class Recovery {
       const persisted = await this.#options.persistRest(concert.id);
       const cursor = await this.#cursor(shard, concert.id);
       const restoredHolds = await this.#rebuild(shard, concert, epoch);
-      const newest = [seenBefore, inLog ?? cursor.last]
-        .filter((place) => place.epoch === cursor.last.epoch)
-        .map((place) => place.n);
       const report = {
         concertId: concert.id,
         epoch,
         persisted,
         restoredHolds,
-        lostAtLeast: Math.max(0, ...newest.map((n) => n - cursor.last.n)),
+        lostAtLeast: Math.max(missing(seenBefore, cursor.last), missing(inLog ?? cursor.last, cursor.last)),
         lastDurable: `${cursor.last.epoch}-${cursor.last.n}`,
       };
       if (epoch === 1) this.#options.log.info(report, 'a concert was opened');
@@ -144,6 +141,13 @@ export class Recovery {
   #shardOf(concertId: ConcertId): Database {
     return this.#options.shards.ofBucket(bucketOfConcert(concertId));
   }
+}
+
+/** How many changes lie between what was seen and what is stored, as far as their numbers tell. */
+function missing(seen: LogPlace, stored: LogPlace): number {
+  if (seen.epoch === stored.epoch) return Math.max(0, seen.n - stored.n);
+  // Of a later life nothing is stored; its first entry, `restored`, is no change of a booking.
+  return seen.epoch > stored.epoch ? seen.n : 0;
 }
 
 /** A free seat map but for the blocked seats: the rest follows from the bookings. */
