@@ -40,8 +40,8 @@ export function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
 }
 
 const firstTestPort = 15_000;
-const portsPerProcess = 64;
-const blocks = 256;
+const portsPerProcess = 128;
+const blocks = 128;
 let nextOffset = 0;
 
 /**
