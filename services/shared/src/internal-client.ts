@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { signServiceToken } from './http/auth.ts';
+import { callJson } from './http/client.ts';
 import { UnavailableError } from './result.ts';
 
 /** Calls another service's /internal routes: signed, timed, and checked against the contract. */
@@ -14,20 +15,21 @@ export function createInternalClient(baseUrl: string, secret: string, service: s
     body: unknown,
     reply: T,
   ): Promise<z.infer<T>> => {
-    let response: Response;
+    let answer: { status: number; text: string };
     try {
-      response = await fetch(`${baseUrl}${path}`, {
+      answer = await callJson({
         method,
-        headers: { authorization: `Bearer ${signServiceToken(secret, service)}`, 'content-type': 'application/json' },
+        url: `${baseUrl}${path}`,
+        headers: { authorization: `Bearer ${signServiceToken(secret, service)}` },
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(timeoutMs),
+        timeoutMs,
       });
     } catch (error) {
       throw new UnavailableError(`${path} did not answer: ${error instanceof Error ? error.message : String(error)}`);
     }
-    const text = await response.text();
-    if (response.status >= 500) throw new UnavailableError(`${path} answered ${response.status}`);
-    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text.slice(0, 300)}`);
+    const { status, text } = answer;
+    if (status >= 500) throw new UnavailableError(`${path} answered ${status}`);
+    if (status >= 400) throw new Error(`${method} ${path} answered ${status}: ${text.slice(0, 300)}`);
     return reply.parse(JSON.parse(text));
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { scopedIdSchema } from '@frontrow/shared/contracts/common.ts';
 import type { Logger } from '@frontrow/shared/log.ts';
 import { UnavailableError } from '@frontrow/shared/result.ts';
@@ -54,14 +55,21 @@ export interface DriveJobDeps {
 export function createDriveHandler({ drive, eventProcessed, log }: DriveJobDeps) {
   return async (job: Job<unknown, void>): Promise<void> => {
     const { paymentId, attempt, event, once } = driveRequest.parse(job.data);
-    const end = await drive(paymentId, attempt).catch((error: unknown): DriveEnd => {
-      if (error instanceof UnavailableError) {
-        log.warn({ paymentId, reason: error.message }, 'a payment waits for a dependency');
-        return { end: 'again', waitingFor: 'provider' };
-      }
-      log.error({ paymentId, err: error }, 'a payment could not be driven');
-      throw error;
-    });
+    const driveOnce = () =>
+      drive(paymentId, attempt).catch((error: unknown): DriveEnd => {
+        if (error instanceof UnavailableError) {
+          log.warn({ paymentId, reason: error.message }, 'a payment waits for a dependency');
+          return { end: 'again', waitingFor: 'provider' };
+        }
+        log.error({ paymentId, err: error }, 'a payment could not be driven');
+        throw error;
+      });
+    let end = await driveOnce();
+    if (end.end === 'again' && end.waitingFor === 'booking') {
+      // The booking is written within moments: to wait for that here costs less than a way through the queue.
+      await sleep(waits.booking.firstMs);
+      end = await driveOnce();
+    }
     if (end.end === 'rest') {
       if (event !== undefined) await eventProcessed(paymentId, event);
       return;

@@ -7,6 +7,7 @@ import {
   webhookEvent,
   webhookSignatureHeader,
 } from '@frontrow/shared/contracts/provider.ts';
+import { callJson } from '@frontrow/shared/http/client.ts';
 import { limits } from '@frontrow/shared/limits.ts';
 import { fail, ok } from '@frontrow/shared/result.ts';
 import type { ChargeAnswer, Failure, PaymentProvider } from './provider.ts';
@@ -51,26 +52,22 @@ type Answer = { ok: boolean; status: number; body: unknown } | null;
 /** @returns null when there was no answer in time, or one that says nothing about the call (5xx, 429). */
 function createCall({ url, apiKey, timeoutMs }: SandboxOptions) {
   return async (method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer> => {
-    let response: Response;
-    let text: string;
+    let answer: { status: number; text: string };
     try {
-      response = await fetch(`${url}${path}`, {
+      answer = await callJson({
         method,
-        headers: {
-          authorization: `Bearer ${apiKey}`,
-          ...(body !== undefined && { 'content-type': 'application/json' }),
-        },
+        url: `${url}${path}`,
+        headers: { authorization: `Bearer ${apiKey}` },
         ...(body !== undefined && { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(timeoutMs),
+        timeoutMs,
       });
-      text = await response.text();
     } catch {
       return null;
     }
-    const { status } = response;
+    const { status, text } = answer;
     if (status >= 500 || status === 429) return null;
     if (status === 401 || status === 403) throw new Error('The provider does not accept our key.');
-    return { ok: response.ok, status, body: jsonOf(text) };
+    return { ok: status < 300, status, body: jsonOf(text) };
   };
 }
 

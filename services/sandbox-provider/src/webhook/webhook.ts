@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type WebhookEvent, webhookSignatureHeader } from '@frontrow/shared/contracts/provider.ts';
+import { callJson } from '@frontrow/shared/http/client.ts';
 import type { Logger } from '@frontrow/shared/log.ts';
 
 interface SenderOptions {
@@ -67,14 +68,15 @@ export class WebhookSender {
     const body = JSON.stringify(event);
     const signature = signWebhook(this.#options.secret, body, Math.floor(Date.now() / 1_000));
     try {
-      const response = await fetch(this.#options.url, {
+      const { status } = await callJson({
         method: 'POST',
-        headers: { 'content-type': 'application/json', [webhookSignatureHeader]: signature },
+        url: this.#options.url,
+        headers: { [webhookSignatureHeader]: signature },
         body,
-        signal: AbortSignal.any([AbortSignal.timeout(replyTimeoutMs), this.#stopping.signal]),
+        timeoutMs: replyTimeoutMs,
+        signal: this.#stopping.signal,
       });
-      await response.arrayBuffer();
-      return response.ok;
+      return status < 300;
     } catch {
       return false;
     }
