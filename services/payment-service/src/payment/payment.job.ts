@@ -50,7 +50,8 @@ export interface DriveJobDeps {
 }
 
 /**
- * Drives until nothing is left to do. While somebody else has to answer first, the job waits in the queue, not in the worker.
+ * Drives until nothing is left to do. While somebody else has to answer first, the job waits in the queue, not in the worker,
+ * but for one short wait for the booking.
  */
 export function createDriveHandler({ drive, eventProcessed, log }: DriveJobDeps) {
   return async (job: Job<unknown, void>): Promise<void> => {
