@@ -18,11 +18,12 @@ import { SeatMapSockets } from './seatmap/seatmap.socket.ts';
 import { SeatMap } from './seatmap/seatmap.ts';
 import { openStores } from './stores.ts';
 
-const log = createLogger(process.env.PROCESS_NAME ?? 'booking', process.env.LOG_LEVEL ?? 'info');
+const log = createLogger(process.env.PROCESS_NAME || 'booking', 'info');
 runProcess(log, () => start(log));
 
 async function start(log: Logger): Promise<() => Promise<void>> {
   const env = parseEnv(apiEnv);
+  log.level = env.LOG_LEVEL;
   const metrics = new Metrics(env.PROCESS_NAME ?? 'booking');
   const maps = new Map<ConcertId, SeatMap>();
   const mapOf = (id: ConcertId) => maps.get(id);

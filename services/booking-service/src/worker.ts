@@ -14,12 +14,13 @@ import { Relay } from './persist/relay.job.ts';
 import type { Recovery } from './recovery/recovery.ts';
 import { openStores } from './stores.ts';
 
-const log = createLogger(process.env.PROCESS_NAME ?? 'booking-worker', process.env.LOG_LEVEL ?? 'info');
+const log = createLogger(process.env.PROCESS_NAME || 'booking-worker', 'info');
 runProcess(log, () => start(log));
 
 /** The background half of booking-service. Each role may run in any number of processes. */
 async function start(log: Logger): Promise<() => Promise<void>> {
   const env = parseEnv(workerEnv);
+  log.level = env.LOG_LEVEL;
   const has = (role: (typeof env.WORKER_ROLES)[number]) => env.WORKER_ROLES.includes(role);
   const metrics = new Metrics(env.PROCESS_NAME ?? 'booking-worker');
   const changes = metrics.counter('persist_changes_total', 'Log entries stored');

@@ -17,10 +17,11 @@ import { createSandboxProvider } from './provider/sandbox.ts';
 import { createReset } from './reset/reset.repo.ts';
 import { createWebhookRepo } from './webhook/webhook.repo.ts';
 
-const log = createLogger(process.env.PROCESS_NAME ?? 'payment', process.env.LOG_LEVEL ?? 'info');
+const log = createLogger(process.env.PROCESS_NAME || 'payment', 'info');
 
 runProcess(log, async () => {
   const env = parseEnv(mainEnv);
+  log.level = env.LOG_LEVEL;
   const metrics = new Metrics(env.PROCESS_NAME ?? 'payment');
   const webhooks = metrics.counter('webhooks_total', 'Webhooks by provider and outcome', ['provider', 'outcome']);
   const shards = openShards(env.PAYMENT_SHARD_URLS, env.BUCKET_SHARDS);

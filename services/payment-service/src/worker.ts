@@ -16,10 +16,11 @@ import { createSandboxProvider } from './provider/sandbox.ts';
 import { createReconciler, startReconciler } from './reconcile/reconcile.ts';
 import { createWebhookRepo } from './webhook/webhook.repo.ts';
 
-const log = createLogger(process.env.PROCESS_NAME ?? 'payment-worker', process.env.LOG_LEVEL ?? 'info');
+const log = createLogger(process.env.PROCESS_NAME || 'payment-worker', 'info');
 
 runProcess(log, async () => {
   const env = parseEnv(workerEnv);
+  log.level = env.LOG_LEVEL;
   const metrics = new Metrics(env.PROCESS_NAME ?? 'payment-worker');
   const moves = metrics.counter('payment_moves_total', 'Moves of payments by event; stray must stay 0', ['event']);
   const found = metrics.gauge('payments_reconciled', 'Payments and events that stood still at the last look');

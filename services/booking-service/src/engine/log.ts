@@ -42,11 +42,11 @@ export async function readLog(
     const decoded = decodeChange(id, fields[1] ?? '');
     return decoded.ok ? [decoded.value] : [];
   });
-  const [epoch, n] = (after ?? '').split('-').map(Number);
-  const first = changes[0];
   if (after === undefined) return changes;
+  const { epoch, n } = placeOf(after);
+  const first = changes[0];
   if (first === undefined) return (await isKept(redis, concertId, after)) ? [] : null;
-  return first.epoch === epoch && first.n === (n ?? 0) + 1 ? changes : null;
+  return first.epoch === epoch && first.n === n + 1 ? changes : null;
 }
 
 async function isKept(redis: Redis, concertId: ConcertId, id: string): Promise<boolean> {

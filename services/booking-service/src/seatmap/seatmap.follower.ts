@@ -5,6 +5,7 @@ import type { Logger } from '@frontrow/shared/log.ts';
 import { UnavailableError } from '@frontrow/shared/result.ts';
 import type { Redis } from 'ioredis';
 import { concertOfLiveChannel, durableLine, keysOf } from '../engine/keys.ts';
+import { lastInLog, placeOf } from '../engine/log.ts';
 import type { ConcertScripts } from '../engine/scripts.ts';
 import type { SeatMap } from './seatmap.ts';
 
@@ -75,8 +76,8 @@ export class SeatMapFollower {
       const separator = line.indexOf('|');
       const [id, text] = [line.slice(0, separator), line.slice(separator + 1)];
       if (id === durableLine) {
-        const [epoch, n] = text.split('-').map(Number);
-        this.#options.onDurable?.(concertId, versionOf(epoch ?? 0, n ?? 0));
+        const { epoch, n } = placeOf(text);
+        this.#options.onDurable?.(concertId, versionOf(epoch, n));
         continue;
       }
       const decoded = decodeChange(id, text);
@@ -134,7 +135,7 @@ export class SeatMapFollower {
       }
       if (entries.length === gapEntriesMax) continue;
       // Nothing newer than the map: either nothing happened, or Redis lost what the map has seen.
-      return entries.length > 0 || (await this.#lastId(map.concertId)) === `${map.epoch}-${map.n}`;
+      return entries.length > 0 || (await this.#isAtEnd(map));
     }
   }
 
@@ -143,19 +144,21 @@ export class SeatMapFollower {
     if (status === 'snapshot') map.reset({ seats: String(seats), epoch: Number(epoch), n: Number(n) });
   }
 
-  async #lastId(concertId: ConcertId): Promise<string | undefined> {
-    const [last] = await this.#options.redis.xrevrange(keysOf(concertId).log, '+', '-', 'COUNT', 1);
-    return last?.[0];
+  /** True when the log's last entry is the one that the map stands at. */
+  async #isAtEnd(map: SeatMap): Promise<boolean> {
+    const { epoch, n } = map;
+    const last = await lastInLog(this.#options.redis, map.concertId);
+    return last !== null && last.epoch === epoch && last.n === n;
   }
 
   async #compareAll(): Promise<void> {
     for (const followed of this.#followed.values()) {
       const { map } = followed;
       try {
-        const before = `${map.epoch}-${map.n}`;
-        const last = await this.#lastId(map.concertId);
+        const { version, n } = map;
+        const isAtEnd = await this.#isAtEnd(map);
         // What changed while the question was on its way is no gap: it is looked at again in a second.
-        if (last !== before && `${map.epoch}-${map.n}` === before) await this.#catchUp(followed);
+        if (!isAtEnd && map.version === version && map.n === n) await this.#catchUp(followed);
       } catch {
         return; // Redis is away; the connection says so in the log, and the next comparison catches up.
       }
